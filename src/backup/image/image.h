@@ -1,0 +1,70 @@
+// The read-only view of one backup of a cluster. Adapters (a directory, a tar, a catalog entry, a snapshot) implement
+// Image; everything above reads a backup only through it. Every adapter passes tests/image/conformance.
+//
+// Paths are relative to PGDATA, without a leading slash; "" is PGDATA itself. Tablespaces are real directories under
+// "pg_tblspc/OID/". What the mount must never show (a link that leaves the tree) is resolved here: an image's links are
+// relative and stay inside.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "foundation/base/bytes.h"
+#include "foundation/base/error.h"
+#include "foundation/base/types.h"
+
+namespace pgstrata::image {
+
+enum class EntryKind : uint8_t { kFile, kDirectory, kLink };
+
+struct Entry {
+  std::string name;  // the last component; "" for PGDATA itself
+  EntryKind kind = EntryKind::kFile;
+  uint32_t mode = 0;  // permission bits only (07777)
+  uint32_t uid = 0;
+  uint32_t gid = 0;
+  uint64_t size = 0;  // bytes, as a restore would write the file
+  Timestamp modified;
+  std::string link_target;  // kLink only
+};
+
+// Random access to one file of an image. Safe from several threads at once.
+class ImageFile {
+ public:
+  virtual ~ImageFile() = default;
+  [[nodiscard]] virtual uint64_t size() const = 0;
+  // Fills `out` from [offset, offset + out.size()), which lies within [0, size()). It fills all or fails: never fewer
+  // bytes, never zeros in place of what could not be read. A source that changed since it was opened is kCorrupt.
+  virtual Status ReadAt(uint64_t offset, MutableBytes out) const = 0;
+  // The first byte at or after `offset` that may be other than zero, or size(): what lies between is zero. Cheap or
+  // `offset` itself.
+  [[nodiscard]] virtual uint64_t NextData(uint64_t offset) const { return offset; }
+};
+
+// Safe from several threads at once.
+class Image {
+ public:
+  virtual ~Image() = default;
+  // What the user knows it by, for messages: "/backups/monday".
+  [[nodiscard]] virtual const std::string& name() const = 0;
+  // kNotFound where there is nothing at `path`.
+  virtual Result<Entry> Stat(std::string_view path) const = 0;
+  // The children of a directory, sorted by name bytes. Costs one directory, not the whole tree.
+  virtual Result<std::vector<Entry>> List(std::string_view directory) const = 0;
+  // A regular file.
+  virtual Result<std::unique_ptr<ImageFile>> Open(std::string_view path) const = 0;
+};
+
+// The whole of a file; more than `limit` bytes is kUnsupported. For the small files that say what a backup is.
+Result<std::string> ReadSmallFile(const Image& image, std::string_view path, uint64_t limit = 16ULL << 20);
+
+// Calls `visit(path, entry)` for everything below `directory`, parents before children, siblings in byte order.
+template <typename Visitor>
+Status Walk(const Image& image, std::string_view directory, Visitor&& visit);
+
+}  // namespace pgstrata::image
+
+#include "backup/image/image_inl.h"

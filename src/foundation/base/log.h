@@ -1,0 +1,41 @@
+// The log: the one global of the program. Commands write steps and errors to their own streams; this is for what a process
+// without a terminal (a worker) has to say, and for --debug. Until ToFile is called it goes to standard error, warnings
+// and errors only. Safe from several threads.
+#pragma once
+
+#include <fmt/core.h>
+
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "foundation/base/error.h"
+
+namespace pgstrata::log {
+
+enum class Level { kDebug, kInfo, kWarning, kError };
+
+// Sends the log to the end of the file at `path`, each line flushed.
+Status ToFile(const std::string& path);
+// Drops what is below `level`.
+void SetLevel(Level level);
+void Write(Level level, std::string_view message);
+
+template <typename... Args>
+void Debug(fmt::format_string<Args...> format, Args&&... args) {
+  Write(Level::kDebug, fmt::format(format, std::forward<Args>(args)...));
+}
+template <typename... Args>
+void Info(fmt::format_string<Args...> format, Args&&... args) {
+  Write(Level::kInfo, fmt::format(format, std::forward<Args>(args)...));
+}
+template <typename... Args>
+void Warning(fmt::format_string<Args...> format, Args&&... args) {
+  Write(Level::kWarning, fmt::format(format, std::forward<Args>(args)...));
+}
+template <typename... Args>
+void Error(fmt::format_string<Args...> format, Args&&... args) {
+  Write(Level::kError, fmt::format(format, std::forward<Args>(args)...));
+}
+
+}  // namespace pgstrata::log

@@ -1,0 +1,148 @@
+#include "foundation/io/directory.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <climits>
+#include <cstdlib>
+#include <memory>
+
+#include "foundation/io/fd.h"
+
+namespace pgstrata::io {
+namespace {
+
+std::string Quoted(const std::string& path) { return '"' + path + '"'; }
+
+Status RemoveTreeAt(int parent, const std::string& name, dev_t device, const std::string& shown) {
+  struct stat status {};
+  if (::fstatat(parent, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) {
+    if (errno == ENOENT) return {};
+    return FailErrno("could not stat " + Quoted(shown));
+  }
+  if (!S_ISDIR(status.st_mode)) {
+    if (::unlinkat(parent, name.c_str(), 0) != 0 && errno != ENOENT) return FailErrno("could not remove " + Quoted(shown));
+    return {};
+  }
+  if (status.st_dev != device) {
+    return Fail(ErrorCode::kBusy, "did not remove " + Quoted(shown) + ": something is mounted there");
+  }
+  {
+    const UniqueFd fd(::openat(parent, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    if (!fd.valid()) return FailErrno("could not open " + Quoted(shown));
+    PGS_ASSIGN(const auto names, ListDirectory("/proc/self/fd/" + std::to_string(fd.get())));
+    for (const auto& child : names) PGS_TRY(RemoveTreeAt(fd.get(), child, device, shown + '/' + child));
+  }
+  if (::unlinkat(parent, name.c_str(), AT_REMOVEDIR) != 0 && errno != ENOENT) {
+    return FailErrno("could not remove " + Quoted(shown));
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<std::vector<std::string>> ListDirectory(const std::string& path) {
+  const std::unique_ptr<DIR, int (*)(DIR*)> directory(::opendir(path.c_str()), ::closedir);
+  if (!directory) return FailErrno("could not list " + Quoted(path));
+  std::vector<std::string> names;
+  while (true) {
+    errno = 0;
+    const dirent* entry = ::readdir(directory.get());
+    if (entry == nullptr) break;
+    const std::string_view name = entry->d_name;
+    if (name != "." && name != "..") names.emplace_back(name);
+  }
+  if (errno != 0) return FailErrno("could not list " + Quoted(path));
+  std::ranges::sort(names);
+  return names;
+}
+
+Result<struct stat> StatLink(const std::string& path) {
+  struct stat status {};
+  if (::lstat(path.c_str(), &status) != 0) return FailErrno("could not stat " + Quoted(path));
+  return status;
+}
+
+Result<struct stat> StatTarget(const std::string& path) {
+  struct stat status {};
+  if (::stat(path.c_str(), &status) != 0) return FailErrno("could not stat " + Quoted(path));
+  return status;
+}
+
+bool Exists(const std::string& path) { return StatLink(path).has_value(); }
+
+Result<std::string> ReadLink(const std::string& path) {
+  std::string target(PATH_MAX, '\0');
+  const ssize_t length = ::readlink(path.c_str(), target.data(), target.size());
+  if (length < 0) return FailErrno("could not read the link " + Quoted(path));
+  target.resize(static_cast<size_t>(length));
+  return target;
+}
+
+Result<std::string> ResolvePath(const std::string& path) {
+  const std::unique_ptr<char, decltype(&std::free)> resolved(::realpath(path.c_str(), nullptr), std::free);
+  if (!resolved) return FailErrno("could not resolve " + Quoted(path));
+  return std::string(resolved.get());
+}
+
+Status MakeDirectories(const std::string& path, mode_t mode) {
+  for (size_t end = 1; end <= path.size(); ++end) {
+    if (end != path.size() && path[end] != '/') continue;
+    const std::string prefix = path.substr(0, end);
+    if (::mkdir(prefix.c_str(), mode) == 0 || errno == EEXIST) continue;
+    if (Exists(prefix)) continue;  // a read-only parent answers EROFS or EACCES although the directory is there
+    return FailErrno("could not create the directory " + Quoted(prefix));
+  }
+  return {};
+}
+
+Status RemoveTree(const std::string& path) {
+  const auto status = StatLink(path);
+  if (!status) return status.error().code() == ErrorCode::kNotFound ? Status{} : Status(std::unexpected(status.error()));
+  // The tree's own device is its parent's: a mount on `path` itself is refused too.
+  const size_t slash = path.find_last_of('/');
+  const std::string parent = slash == std::string::npos ? "." : path.substr(0, slash + 1);
+  PGS_ASSIGN(const struct stat above, StatTarget(parent));
+  const dev_t device = S_ISDIR(status->st_mode) ? above.st_dev : status->st_dev;
+  return RemoveTreeAt(AT_FDCWD, path, device, path);
+}
+
+Status RemoveFile(const std::string& path) {
+  if (::unlink(path.c_str()) != 0 && errno != ENOENT) return FailErrno("could not remove " + Quoted(path));
+  return {};
+}
+
+Status Rename(const std::string& from, const std::string& to) {
+  if (::rename(from.c_str(), to.c_str()) != 0) return FailErrno("could not rename " + Quoted(from) + " to " + Quoted(to));
+  return {};
+}
+
+Status ChangeOwner(const std::string& path, uid_t uid, gid_t gid) {
+  if (::lchown(path.c_str(), uid, gid) != 0) return FailErrno("could not change the owner of " + Quoted(path));
+  return {};
+}
+
+Result<DiskSpace> DiskSpaceAt(const std::string& path) {
+  struct statvfs space {};
+  if (::statvfs(path.c_str(), &space) != 0) return FailErrno("could not ask for the free space of " + Quoted(path));
+  return DiskSpace{.total_bytes = space.f_blocks * space.f_frsize, .available_bytes = space.f_bavail * space.f_frsize};
+}
+
+Result<uint64_t> AllocatedBytes(const std::string& path) {
+  constexpr uint64_t kStatBlock = 512;
+  PGS_ASSIGN(const struct stat status, StatLink(path));
+  uint64_t total = static_cast<uint64_t>(status.st_blocks) * kStatBlock;
+  if (!S_ISDIR(status.st_mode)) return total;
+  PGS_ASSIGN(const auto names, ListDirectory(path));
+  for (const auto& name : names) {
+    const auto below = AllocatedBytes(path + '/' + name);
+    if (below) total += *below;  // a file that went away meanwhile owns nothing
+  }
+  return total;
+}
+
+}  // namespace pgstrata::io

@@ -1,0 +1,41 @@
+// Directories and names. Paths are native paths.
+#pragma once
+
+#include <sys/stat.h>
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "foundation/base/error.h"
+
+namespace pgstrata::io {
+
+// The names in a directory without "." and "..", sorted by bytes.
+Result<std::vector<std::string>> ListDirectory(const std::string& path);
+// lstat(2) and stat(2).
+Result<struct stat> StatLink(const std::string& path);
+Result<struct stat> StatTarget(const std::string& path);
+bool Exists(const std::string& path);
+Result<std::string> ReadLink(const std::string& path);
+// The absolute path with every symbolic link resolved (realpath(3)).
+Result<std::string> ResolvePath(const std::string& path);
+
+// mkdir -p: `mode` for what it creates; an existing directory is success.
+Status MakeDirectories(const std::string& path, mode_t mode = 0700);
+// rm -rf without crossing into another file system (a mount left below is an error, not a victim). Missing is success.
+Status RemoveTree(const std::string& path);
+Status RemoveFile(const std::string& path);
+Status Rename(const std::string& from, const std::string& to);
+Status ChangeOwner(const std::string& path, uid_t uid, gid_t gid);
+
+struct DiskSpace {
+  uint64_t total_bytes = 0;
+  uint64_t available_bytes = 0;
+};
+Result<DiskSpace> DiskSpaceAt(const std::string& path);
+// Bytes on disk below `path` (512 times st_blocks of every file).
+Result<uint64_t> AllocatedBytes(const std::string& path);
+
+}  // namespace pgstrata::io

@@ -1,0 +1,55 @@
+// Files. This room is the only one that opens, reads, writes and fsyncs; paths are native paths, offsets and lengths bytes.
+// Every function retries EINTR. All are safe to call from several threads on the same File.
+#pragma once
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "foundation/base/bytes.h"
+#include "foundation/base/error.h"
+#include "foundation/io/fd.h"
+
+namespace pgstrata::io {
+
+class File {
+ public:
+  File() = default;
+
+  // Opens with open(2)'s flags; O_CLOEXEC is added. `mode` is used with O_CREAT.
+  static Result<File> Open(const std::string& path, int flags, mode_t mode = 0600);
+
+  // Reads up to out.size() bytes at `offset`; less only at the end of the file.
+  Result<size_t> ReadAt(uint64_t offset, MutableBytes out) const;
+  // Reads exactly out.size() bytes; a shorter file is kCorrupt.
+  Status ReadExactlyAt(uint64_t offset, MutableBytes out) const;
+  Status WriteAt(uint64_t offset, ByteView bytes);
+  Status Truncate(uint64_t size);
+  // Frees [offset, offset + length) without changing the size.
+  Status PunchHole(uint64_t offset, uint64_t length);
+  Status SyncData();
+  Status Sync();
+  [[nodiscard]] Result<struct stat> Stat() const;
+
+  [[nodiscard]] int fd() const { return fd_.get(); }
+  [[nodiscard]] bool valid() const { return fd_.valid(); }
+  // The path it was opened by, for messages.
+  [[nodiscard]] const std::string& path() const { return path_; }
+
+ private:
+  UniqueFd fd_;
+  std::string path_;
+};
+
+// At most `limit` bytes; a larger file is kUnsupported (no file that is read whole is large).
+Result<std::string> ReadWholeFile(const std::string& path, uint64_t limit = 64ULL << 20);
+// Creates or replaces; not durable.
+Status WriteWholeFile(const std::string& path, std::string_view content, mode_t mode = 0600);
+// Creates or replaces atomically and durably: temporary name, fsync, rename, fsync of the directory.
+Status ReplaceFileDurably(const std::string& path, std::string_view content, mode_t mode = 0600);
+Status SyncDirectory(const std::string& path);
+
+}  // namespace pgstrata::io

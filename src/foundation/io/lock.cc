@@ -1,0 +1,31 @@
+#include "foundation/io/lock.h"
+
+#include <sys/file.h>
+
+#include <cerrno>
+
+namespace pgstrata::io {
+
+Result<FileLock> FileLock::TryAcquire(const std::string& path) {
+  FileLock lock;
+  PGS_ASSIGN(lock.file_, File::Open(path, O_RDWR | O_CREAT));
+  if (::flock(lock.file_.fd(), LOCK_EX | LOCK_NB) != 0) {
+    if (errno == EWOULDBLOCK) return Fail(ErrorCode::kBusy, '"' + path + "\" is locked by another process");
+    return FailErrno("could not lock \"" + path + '"');
+  }
+  return lock;
+}
+
+Result<bool> FileLock::IsHeld(const std::string& path) {
+  const auto file = File::Open(path, O_RDONLY);
+  if (!file) {
+    if (file.error().code() == ErrorCode::kNotFound) return false;
+    return std::unexpected(file.error());
+  }
+  // A shared attempt conflicts with the holder's exclusive lock and is given back at once.
+  if (::flock(file->fd(), LOCK_SH | LOCK_NB) == 0) return false;
+  if (errno == EWOULDBLOCK) return true;
+  return FailErrno("could not test the lock \"" + path + '"');
+}
+
+}  // namespace pgstrata::io

@@ -1,0 +1,23 @@
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "foundation/base/error.h"
+#include "foundation/io/file.h"
+
+namespace pgstrata::io {
+
+// An exclusive flock(2) on a file, held until the last process that inherited it by fork closes it (not across exec).
+class FileLock {
+ public:
+  // Creates the file if needed. kBusy when somebody else holds it.
+  static Result<FileLock> TryAcquire(const std::string& path);
+  // Whether somebody holds the lock now. A missing file is not held.
+  static Result<bool> IsHeld(const std::string& path);
+
+ private:
+  File file_;
+};
+
+}  // namespace pgstrata::io
