@@ -1,0 +1,21 @@
+// The variables through which libpq is steered from outside. A child that inherits one of them (PGHOSTADDR, PGSERVICE)
+// may talk to another server than the one we start it for.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+namespace pgstrata::client {
+
+// Every variable that the linked libpq reads by PQconndefaults, those it or older and newer ones read without listing
+// them (PGSERVICEFILE, PGSYSCONFDIR, PGREALM, ...), and PGDATA. Sorted.
+const std::vector<std::string>& LibpqEnvironmentVariables();
+
+// Takes them out of an environment for a child.
+void RemoveLibpqEnvironment(std::map<std::string, std::string>& environment);
+
+// Takes them out of this process's environment. Not safe while another thread reads the environment.
+void ClearOwnLibpqEnvironment();
+
+}  // namespace pgstrata::client
