@@ -29,6 +29,8 @@ struct Entry {
   uint64_t size = 0;  // bytes, as a restore would write the file
   Timestamp modified;
   std::string link_target;  // kLink only
+  // Where a link of the source led that is shown here as what it led to: a native path, for information. Else empty.
+  std::string grafted_from;
 };
 
 // Random access to one file of an image. Safe from several threads at once.

@@ -10,7 +10,7 @@
 namespace pgstrata::image {
 
 struct WalFile {
-  std::string name;  // as pg_wal names it: "000000010000000000000003", "00000002.history"; never with a suffix
+  std::string name;         // as pg_wal names it: "000000010000000000000003", "00000002.history"; never with a suffix
   bool partial = false;     // kept as NAME.partial
   bool compressed = false;  // has no cheap random access: copy it out once
 };
