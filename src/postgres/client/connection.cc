@@ -1,0 +1,208 @@
+#include "postgres/client/connection.h"
+
+#include <libpq-fe.h>
+#include <poll.h>
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+
+#include "postgres/client/connect_message.h"
+#include "postgres/client/environment.h"
+
+namespace pgstrata::client {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using ResultPointer = std::unique_ptr<PGresult, void (*)(PGresult*)>;
+
+// A password file that cannot exist: with an empty name libpq would look for ~/.pgpass.
+constexpr const char* kNoPasswordFile = "/dev/null/none";
+
+ConnectError Fatal(ErrorCode code, std::string message) {
+  return {code, ConnectFailure::kFatal, {}, std::move(message)};
+}
+
+pg_conn* StartConnection(const ConnectionParameters& parameters) {
+  const std::string port = std::to_string(parameters.port);
+  const std::array keywords = {"host",
+                               "port",
+                               "dbname",
+                               "user",
+                               "options",
+                               "application_name",
+                               "client_encoding",
+                               "sslmode",
+                               "gssencmode",
+                               "passfile",
+                               "target_session_attrs",
+                               static_cast<const char*>(nullptr)};
+  const std::array values = {parameters.socket_directory.c_str(),
+                             port.c_str(),
+                             parameters.database.c_str(),
+                             parameters.user.c_str(),
+                             parameters.options.c_str(),
+                             parameters.application_name.c_str(),
+                             "UTF8",
+                             "disable",
+                             "disable",
+                             kNoPasswordFile,
+                             "any",
+                             static_cast<const char*>(nullptr)};
+  return PQconnectStartParams(keywords.data(), values.data(), /*expand_dbname=*/0);
+}
+
+enum class Waited { kReady, kTimeout, kCancelled, kFailed };
+
+Waited WaitFor(int fd, short events, int cancel_fd, Clock::time_point deadline) {
+  while (true) {
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now()).count();
+    if (left <= 0) return Waited::kTimeout;
+    std::array<pollfd, 2> polled{pollfd{fd, events, 0}, pollfd{cancel_fd, POLLIN, 0}};
+    const int ready = ::poll(polled.data(), polled.size(), static_cast<int>(left));
+    if (ready < 0 && errno != EINTR) return Waited::kFailed;
+    if (ready > 0 && polled[1].revents != 0) return Waited::kCancelled;
+    if (ready > 0) return Waited::kReady;
+  }
+}
+
+// Drives the connection to its end; nothing when it is usable.
+std::optional<ConnectError> Drive(pg_conn* connection, const ConnectionParameters& parameters) {
+  const auto deadline = Clock::now() + parameters.timeout;
+  PostgresPollingStatusType state = PGRES_POLLING_WRITING;
+  while (state != PGRES_POLLING_OK) {
+    if (state == PGRES_POLLING_FAILED || PQstatus(connection) == CONNECTION_BAD) {
+      return ClassifyConnectMessage(PQerrorMessage(connection));
+    }
+    const short events = state == PGRES_POLLING_READING ? POLLIN : POLLOUT;
+    switch (WaitFor(PQsocket(connection), events, parameters.cancel_fd, deadline)) {
+      case Waited::kReady:
+        break;
+      case Waited::kTimeout:
+        return ConnectError(ErrorCode::kUnavailable, ConnectFailure::kNotYet, {},
+                            "the server did not answer within " + std::to_string(parameters.timeout.count()) + " ms");
+      case Waited::kCancelled:
+        return Fatal(ErrorCode::kCancelled, "connecting was cancelled");
+      case Waited::kFailed:
+        return Fatal(ErrorCode::kIo, std::string("could not poll a connection: ") + std::strerror(errno));
+    }
+    state = PQconnectPoll(connection);
+  }
+  return std::nullopt;
+}
+
+ErrorCode CodeOf(std::string_view sqlstate) {
+  if (sqlstate == "42501") return ErrorCode::kPermission;
+  if (sqlstate == "53100") return ErrorCode::kNoSpace;
+  if (sqlstate == "57014") return ErrorCode::kCancelled;
+  if (sqlstate == "XX001" || sqlstate == "XX002") return ErrorCode::kCorrupt;
+  if (sqlstate == "58030" || sqlstate.empty()) return ErrorCode::kIo;
+  if (sqlstate.starts_with("57") || sqlstate.starts_with("53")) return ErrorCode::kUnavailable;
+  if (sqlstate.starts_with("0A")) return ErrorCode::kUnsupported;
+  return ErrorCode::kInvalidArgument;
+}
+
+std::string Field(const PGresult* result, int field) {
+  const char* text = PQresultErrorField(result, field);
+  return text != nullptr ? text : "";
+}
+
+SqlError ErrorOf(pg_conn* connection, const PGresult* result) {
+  const std::string sqlstate = Field(result, PG_DIAG_SQLSTATE);
+  std::string message = Field(result, PG_DIAG_MESSAGE_PRIMARY);
+  if (message.empty()) message = PQerrorMessage(connection);  // libpq's own trouble: it has no fields
+  while (message.ends_with('\n')) message.pop_back();
+  if (const auto detail = Field(result, PG_DIAG_MESSAGE_DETAIL); !detail.empty()) message += ": " + detail;
+  Error error = Error(CodeOf(sqlstate), std::move(message)).WithHint(Field(result, PG_DIAG_MESSAGE_HINT));
+  return {std::move(error), sqlstate};
+}
+
+std::expected<Rows, SqlError> Collect(pg_conn* connection, const PGresult* result) {
+  const ExecStatusType status = PQresultStatus(result);
+  if (status == PGRES_COMMAND_OK || status == PGRES_EMPTY_QUERY) return Rows{};
+  if (status != PGRES_TUPLES_OK) return std::unexpected(ErrorOf(connection, result));
+  Rows rows(static_cast<size_t>(PQntuples(result)));
+  for (size_t r = 0; r < rows.size(); ++r) {
+    for (int column = 0; column < PQnfields(result); ++column) {
+      const int row = static_cast<int>(r);
+      if (PQgetisnull(result, row, column) != 0) {
+        rows[r].emplace_back(std::nullopt);
+      } else {
+        rows[r].emplace_back(
+            std::string(PQgetvalue(result, row, column), static_cast<size_t>(PQgetlength(result, row, column))));
+      }
+    }
+  }
+  return rows;
+}
+
+std::string Quoted(std::string_view text, char quote) {
+  std::string result(1, quote);
+  for (const char c : text) {
+    if (c == quote) result += quote;
+    result += c;
+  }
+  return result + quote;
+}
+
+}  // namespace
+
+void Connection::Close::operator()(pg_conn* connection) const { PQfinish(connection); }
+
+std::expected<Connection, ConnectError> Connection::Connect(const ConnectionParameters& parameters) {
+  // A relative or empty host would be a name to resolve, and libpq takes an empty value as not given.
+  if (!parameters.socket_directory.starts_with('/') || parameters.database.empty() || parameters.user.empty()) {
+    return std::unexpected(Fatal(ErrorCode::kInternal, "a connection needs a socket directory, a database and a role"));
+  }
+  ClearOwnLibpqEnvironment();
+  pg_conn* raw = StartConnection(parameters);
+  if (raw == nullptr) return std::unexpected(Fatal(ErrorCode::kInternal, "out of memory"));
+  Connection connection(raw);
+  PQsetErrorVerbosity(raw, PQERRORS_VERBOSE);  // the only way to a SQLSTATE before the connection stands
+  PQsetNoticeProcessor(raw, [](void*, const char*) {}, nullptr);
+  if (auto error = Drive(raw, parameters)) return std::unexpected(std::move(*error));
+  PQsetErrorVerbosity(raw, PQERRORS_DEFAULT);
+  return connection;
+}
+
+std::expected<Rows, SqlError> Connection::Query(const std::string& sql) {
+  const ResultPointer result(PQexec(connection_.get(), sql.c_str()), &PQclear);
+  return Collect(connection_.get(), result.get());
+}
+
+std::expected<Rows, SqlError> Connection::Query(const std::string& sql, const std::vector<std::string>& parameters) {
+  std::vector<const char*> values;
+  for (const auto& parameter : parameters) values.push_back(parameter.c_str());
+  const ResultPointer result(PQexecParams(connection_.get(), sql.c_str(), static_cast<int>(values.size()), nullptr,
+                                          values.data(), nullptr, nullptr, 0),
+                             &PQclear);
+  return Collect(connection_.get(), result.get());
+}
+
+std::expected<void, SqlError> Connection::Execute(const std::string& sql) {
+  if (auto rows = Query(sql); !rows) return std::unexpected(std::move(rows).error());
+  return {};
+}
+
+Result<std::string> Connection::QueryValue(const std::string& sql) {
+  PGS_ASSIGN(const Rows rows, Query(sql));
+  if (rows.size() != 1 || rows[0].size() != 1 || !rows[0][0]) {
+    return Fail(ErrorCode::kInternal, "not one value from \"" + sql + '"');
+  }
+  return *rows[0][0];
+}
+
+int Connection::server_version() const { return PQserverVersion(connection_.get()); }
+pid_t Connection::backend_pid() const { return PQbackendPID(connection_.get()); }
+
+std::string QuoteIdentifier(std::string_view name) { return Quoted(name, '"'); }
+
+std::string QuoteLiteral(std::string_view value) {
+  if (!value.contains('\\')) return Quoted(value, '\'');
+  // E'' reads backslashes alike whatever standard_conforming_strings says.
+  std::string doubled;
+  for (const char c : value) doubled.append(c == '\\' ? 2 : 1, c);
+  return " E" + Quoted(doubled, '\'');
+}
+
+}  // namespace pgstrata::client
