@@ -61,11 +61,10 @@ Parts Dissect(std::string_view text) {
 ConnectFailure FailureOf(const Parts& parts) {
   // Wrong role, wrong or no password, no such database, no CONNECT right, a database that takes no connections or too
   // many.
-  constexpr std::array<std::string_view, 7> kRoleOrDatabase = {"28000", "28P01", "3D000", "42501",
-                                                               "42704", "55000", "53300"};
+  constexpr std::array<std::string_view, 6> kRoleOrDatabase = {"28000", "28P01", "3D000", "42501", "55000", "53300"};
   if (parts.sqlstate == "57P03") return ConnectFailure::kNotYet;
-  if (std::ranges::find(kRoleOrDatabase, parts.sqlstate) != kRoleOrDatabase.end())
-    return ConnectFailure::kRoleOrDatabase;
+  const bool refused = std::ranges::find(kRoleOrDatabase, parts.sqlstate) != kRoleOrDatabase.end();
+  if (refused) return ConnectFailure::kRoleOrDatabase;
   if (!parts.sqlstate.empty()) return ConnectFailure::kFatal;
   for (const int problem : {ENOENT, ECONNREFUSED, EAGAIN, ECONNRESET, EPIPE}) {
     if (parts.message.contains(std::strerror(problem))) return ConnectFailure::kNotYet;
