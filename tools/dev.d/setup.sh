@@ -3,8 +3,8 @@
 
 PACKAGES_BUILD=(g++ cmake ninja-build pkg-config libcli11-dev libspdlog-dev libfmt-dev nlohmann-json3-dev libfuse3-dev
   fuse3 libpq-dev libzstd-dev liblz4-dev zlib1g-dev libssl-dev postgresql-15)
-PACKAGES_TEST=(libgtest-dev libgmock-dev clang-19 libclang-rt-19-dev clang-format-19 npm)
-PACKAGES_LONG=(clang-tidy-19 clang-tools-19 lintian dpkg-dev fakeroot)
+PACKAGES_TEST=(libgtest-dev libgmock-dev clang-19 libclang-rt-19-dev)
+PACKAGES_LONG=(clang-tidy-19 clang-format-19 lintian dpkg-dev fakeroot)
 
 say() { printf 'dev: %s\n' "$*" >&2; }
 die() {
@@ -109,7 +109,7 @@ dev_setup() {
     open_fuse_device
     return
   fi
-  install_packages "${PACKAGES_BUILD[@]}" "${PACKAGES_TEST[@]}"
+  install_packages "${PACKAGES_BUILD[@]}" "${PACKAGES_TEST[@]}" $(command -v npm >/dev/null || echo npm)
   open_fuse_device
   install_servers "${SERVERS[@]}"
   if [ "${1:-}" = --long ]; then
