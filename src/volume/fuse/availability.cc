@@ -1,0 +1,78 @@
+#include "volume/fuse/availability.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "foundation/base/text.h"
+#include "foundation/io/directory.h"
+#include "foundation/io/fd.h"
+#include "foundation/io/file.h"
+#include "foundation/io/process.h"
+
+namespace pgstrata::fuse {
+namespace {
+
+bool UserAllowOther() {
+  const auto config = io::ReadWholeFile("/etc/fuse.conf");
+  if (!config) return false;
+  const auto lines = SplitLines(*config);
+  return std::ranges::any_of(lines, [](std::string_view line) { return TrimWhitespace(line) == "user_allow_other"; });
+}
+
+Availability Unusable(std::string problem, std::string hint) {
+  return {.problem = std::move(problem), .hint = std::move(hint)};
+}
+
+Availability DeviceProblem(int error_number) {
+  switch (error_number) {
+    case ENOENT:
+      return Unusable("/dev/fuse does not exist",
+                      "load the module with \"modprobe fuse\"; in a container, start it with --device /dev/fuse");
+    case EACCES:
+      return Unusable("/dev/fuse may not be opened", "make it accessible: \"chmod 666 /dev/fuse\" as root");
+    case EPERM:
+      return Unusable("/dev/fuse is forbidden here",
+                      "a container needs --device /dev/fuse and --cap-add SYS_ADMIN (and, under AppArmor, "
+                      "--security-opt apparmor=unconfined)");
+    case ENODEV:
+    case ENXIO:
+      return Unusable("the kernel has no FUSE", "load the module with \"modprobe fuse\"");
+    default:
+      return Unusable("/dev/fuse cannot be opened: " + Error::FromErrno(error_number, "open").message(), "");
+  }
+}
+
+bool MayMountDirectly() {
+  constexpr uint64_t kSysAdmin = uint64_t{1} << 21;  // CAP_SYS_ADMIN
+  const auto status = io::ReadWholeFile("/proc/self/status");
+  if (!status) return false;
+  for (const std::string_view line : SplitLines(*status)) {
+    if (line.starts_with("CapEff:")) return (ParseHex(TrimWhitespace(line.substr(7))).value_or(0) & kSysAdmin) != 0;
+  }
+  return false;
+}
+
+}  // namespace
+
+Availability CheckFuse() {
+  const io::UniqueFd device(::open("/dev/fuse", O_RDWR | O_CLOEXEC));
+  if (!device.valid()) return DeviceProblem(errno);
+  if (::geteuid() == 0) {
+    if (MayMountDirectly()) return {.usable = true, .allow_other = true};
+    return Unusable("root may not mount here", "a container needs --cap-add SYS_ADMIN to mount");
+  }
+  const auto program = io::FindInPath("fusermount3");
+  if (!program) return Unusable("fusermount3 is not installed", "install the package fuse3, or run as root");
+  const auto found = io::StatTarget(*program);
+  if (found && (found->st_mode & S_ISUID) == 0) {
+    return Unusable('"' + *program + "\" is not setuid root",
+                    "install the package fuse3 anew (chmod u+s " + *program + "), or run as root");
+  }
+  return {.usable = true, .allow_other = UserAllowOther()};
+}
+
+}  // namespace pgstrata::fuse

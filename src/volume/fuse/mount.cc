@@ -1,0 +1,127 @@
+#include "volume/fuse/mount.h"
+
+#include <fcntl.h>
+#include <fmt/core.h>
+#include <sys/mount.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "foundation/base/text.h"
+#include "foundation/io/file.h"
+#include "foundation/io/process.h"
+
+namespace pgstrata::fuse {
+namespace {
+
+constexpr const char* kMountInfo = "/proc/self/mountinfo";
+
+// proc(5): space, tab, newline and backslash are written as \040, \011, \012 and \134.
+std::string Unescape(std::string_view text) {
+  const auto is_octal = [](char c) { return c >= '0' && c <= '7'; };
+  std::string plain;
+  for (size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '\\' && i + 3 < text.size() && std::all_of(&text[i + 1], &text[i + 1] + 3, is_octal)) {
+      plain += static_cast<char>((text[i + 1] - '0') * 64 + (text[i + 2] - '0') * 8 + (text[i + 3] - '0'));
+      i += 3;
+    } else {
+      plain += text[i];
+    }
+  }
+  return plain;
+}
+
+bool HasOption(std::string_view options, std::string_view option) {
+  const auto all = Split(options, ',');
+  return std::ranges::find(all, option) != all.end();
+}
+
+// "36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw,errors=continue"
+std::optional<MountEntry> ParseLine(std::string_view line) {
+  const auto fields = Split(line, ' ');
+  const auto separator = std::ranges::find(fields, "-");
+  if (fields.size() < 6 || fields.end() - separator < 4) return std::nullopt;
+  const auto device = Split(fields[2], ':');
+  if (device.size() != 2) return std::nullopt;
+  const auto major = ParseDecimal(device[0]);
+  const auto minor = ParseDecimal(device[1]);
+  if (!major || !minor) return std::nullopt;
+  return MountEntry{.mountpoint = Unescape(fields[4]),
+                    .source = Unescape(separator[2]),
+                    .type = Unescape(separator[1]),
+                    .device_major = static_cast<uint32_t>(*major),
+                    .device_minor = static_cast<uint32_t>(*minor),
+                    .read_only = HasOption(fields[5], "ro") || HasOption(separator[3], "ro")};
+}
+
+bool WriteSetting(const std::string& path, std::string_view value) {
+  auto file = io::File::Open(path, O_WRONLY);
+  return file && file->WriteAt(0, AsBytes(value));
+}
+
+Status UnmountAsUser(const std::string& mountpoint, bool lazy) {
+  std::vector<std::string> argv{"fusermount3", "-u"};
+  if (lazy) argv.emplace_back("-z");
+  argv.insert(argv.end(), {"--", mountpoint});
+  PGS_ASSIGN(const auto run, io::RunAndCapture({.argv = argv}));
+  if (run.status.AsShell() == 0) return {};
+  const bool busy = run.standard_error.find("busy") != std::string::npos;
+  return Fail(Error(busy ? ErrorCode::kBusy : ErrorCode::kIo,
+                    fmt::format("could not unmount \"{}\": {}", mountpoint, TrimWhitespace(run.standard_error))));
+}
+
+Status UnmountAsRoot(const std::string& mountpoint, const UnmountOptions& options) {
+  int flags = UMOUNT_NOFOLLOW;
+  if (options.lazy) flags |= MNT_DETACH;
+  // For FUSE this is an abort, and unlike fusectl it needs nothing mounted.
+  if (options.abort_first) flags |= MNT_FORCE;
+  if (::umount2(mountpoint.c_str(), flags) == 0 || errno == EINVAL) return {};
+  return FailErrno(fmt::format("could not unmount \"{}\"", mountpoint));
+}
+
+}  // namespace
+
+std::vector<MountEntry> ParseMountInfo(std::string_view text) {
+  std::vector<MountEntry> mounts;
+  for (const std::string_view line : SplitLines(text)) {
+    if (auto mount = ParseLine(line)) mounts.push_back(*std::move(mount));
+  }
+  return mounts;
+}
+
+Result<std::vector<MountEntry>> ListMounts(std::string_view subtype) {
+  PGS_ASSIGN(const std::string text, io::ReadWholeFile(kMountInfo));
+  auto mounts = ParseMountInfo(text);
+  std::erase_if(mounts, [&](const MountEntry& mount) { return mount.type != fmt::format("fuse.{}", subtype); });
+  return mounts;
+}
+
+Result<std::optional<MountEntry>> FindMount(const std::string& mountpoint) {
+  PGS_ASSIGN(const std::string text, io::ReadWholeFile(kMountInfo));
+  std::optional<MountEntry> found;
+  for (auto& mount : ParseMountInfo(text)) {
+    if (mount.mountpoint == mountpoint) found = std::move(mount);
+  }
+  return found;
+}
+
+Status Unmount(const std::string& mountpoint, const UnmountOptions& options) {
+  PGS_ASSIGN(const auto mount, FindMount(mountpoint));
+  if (!mount) return {};
+  if (::geteuid() == 0) return UnmountAsRoot(mountpoint, options);
+  if (options.abort_first) {
+    WriteSetting(fmt::format("/sys/fs/fuse/connections/{}/abort", mount->device_minor), "1");
+  }
+  return UnmountAsUser(mountpoint, options.lazy);
+}
+
+BdiLimits RaiseBdiLimits(const MountEntry& mount) {
+  if (::geteuid() != 0) return {};
+  const std::string directory = fmt::format("/sys/class/bdi/{}:{}/", mount.device_major, mount.device_minor);
+  return {.strict_limit = WriteSetting(directory + "strict_limit", "0"),
+          .max_ratio = WriteSetting(directory + "max_ratio", "100"),
+          .read_ahead = WriteSetting(directory + "read_ahead_kb", "1024")};
+}
+
+}  // namespace pgstrata::fuse

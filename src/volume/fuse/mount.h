@@ -1,0 +1,54 @@
+// Mounts as the system sees them: finding, tuning and removing. Nothing here touches a file inside a mount, so that a
+// hung or dead one cannot hang the caller.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "foundation/base/error.h"
+
+namespace pgstrata::fuse {
+
+struct MountEntry {
+  std::string mountpoint;  // absolute
+  std::string source;      // the fsname
+  std::string type;        // "fuse.SUBTYPE"
+  uint32_t device_major = 0;
+  uint32_t device_minor = 0;
+  bool read_only = false;
+};
+
+// The text of a mountinfo file, in its order: of two mounts on one directory, the later one is seen. Lines that do not
+// follow proc(5) are left out.
+std::vector<MountEntry> ParseMountInfo(std::string_view text);
+// What this process sees of type "fuse.SUBTYPE".
+Result<std::vector<MountEntry>> ListMounts(std::string_view subtype = "pgstrata");
+// The mount of any type on top of `mountpoint` (an absolute, resolved path).
+Result<std::optional<MountEntry>> FindMount(const std::string& mountpoint);
+
+struct UnmountOptions {
+  // Detach even while somebody uses it; it ends when they are done.
+  bool lazy = true;
+  // Cut the connection first: requests in progress fail with ECONNABORTED, later ones with ENOTCONN, and what is dirty
+  // in the page cache is dropped. Without root this needs a mounted fusectl; where it is not possible, unmounting goes
+  // on.
+  bool abort_first = false;
+};
+// Unmounts what is mounted on `mountpoint`, as root by umount2(2), otherwise by fusermount3. Nothing mounted is
+// success.
+Status Unmount(const std::string& mountpoint, const UnmountOptions& options);
+
+// Lets the kernel keep as much dirty and read as far ahead as on a disk: for FUSE it allows 1 % of memory and 128 KiB.
+struct BdiLimits {
+  bool strict_limit = false;  // whether each one could be set
+  bool max_ratio = false;
+  bool read_ahead = false;
+  [[nodiscard]] bool all() const { return strict_limit && max_ratio && read_ahead; }
+};
+// Needs root: otherwise nothing is set. The mount's INIT has been answered (it sets the read-ahead).
+BdiLimits RaiseBdiLimits(const MountEntry& mount);
+
+}  // namespace pgstrata::fuse

@@ -1,0 +1,113 @@
+// Invariants:
+//   - The mount that is removed in the end is the one that was made here: it is recognized by its device number,
+//   whatever
+//     was mounted over it meanwhile.
+//   - The kernel's INIT has been answered before Mount returns: limits can be raised, and no later surprise is
+//   possible.
+#include "volume/fuse/session.h"
+
+#include <fmt/core.h>
+#include <sys/sysmacros.h>
+
+#include <array>
+#include <cstdarg>
+#include <cstdio>
+
+#include "foundation/base/log.h"
+#include "foundation/base/text.h"
+#include "foundation/io/directory.h"
+#include "volume/fuse/device.h"
+#include "volume/fuse/mount.h"
+#include "volume/fuse/operations.h"
+#include "volume/fuse/request_loop.h"
+
+namespace pgstrata::fuse {
+namespace {
+
+struct SessionDeleter {
+  void operator()(fuse_session* session) const { fuse_session_destroy(session); }
+};
+using SessionPointer = std::unique_ptr<fuse_session, SessionDeleter>;
+
+void LogFromLibrary(fuse_log_level level, const char* format, va_list arguments) {
+  std::array<char, 512> text{};
+  std::vsnprintf(text.data(), text.size(), format, arguments);
+  const auto ours = level <= FUSE_LOG_ERR       ? log::Level::kError
+                    : level <= FUSE_LOG_WARNING ? log::Level::kWarning
+                                                : log::Level::kDebug;
+  log::Write(ours, TrimWhitespace(text.data()));
+}
+
+Result<SessionPointer> NewSession(Served& served) {
+  // libfuse wants the kernel's max_read repeated here.
+  std::string name = "pgstrata";
+  std::string flag = "-o";
+  std::string max_read = fmt::format("max_read={}", kMaxTransfer);
+  std::array<char*, 4> argv{name.data(), flag.data(), max_read.data(), nullptr};
+  fuse_args arguments = FUSE_ARGS_INIT(3, argv.data());
+  SessionPointer session(fuse_session_new(&arguments, &Operations(), sizeof(fuse_lowlevel_ops), &served));
+  fuse_opt_free_args(&arguments);
+  if (!session) return Fail(ErrorCode::kInternal, "could not make a FUSE session");
+  return session;
+}
+
+}  // namespace
+
+class Session::Connection {
+ public:
+  Connection(vfs::FileSystem& file_system, const MountOptions& options)
+      : served_{.file_system = &file_system, .writeback = options.writeback && !options.read_only} {}
+  ~Connection() { RemoveMount(); }
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
+
+  Status Start(MountOptions options) {
+    PGS_ASSIGN(options.mountpoint, io::ResolvePath(options.mountpoint));
+    PGS_ASSIGN(session_, NewSession(served_));
+    PGS_ASSIGN(io::UniqueFd device, MountDevice(options, kMaxTransfer));
+    RequestLoop::UseDevice(session_.get(), device.Release());
+    mountpoint_ = options.mountpoint;
+    PGS_ASSIGN(const auto mount, FindMount(mountpoint_));
+    if (!mount) return Fail(ErrorCode::kInternal, fmt::format("nothing is mounted at \"{}\"", mountpoint_));
+    mount_ = *mount;
+    loop_.emplace(session_.get(), std::max(1U, options.threads));
+    PGS_TRY(loop_->ServeOne());
+    if (!served_.initialized) return Fail(ErrorCode::kUnsupported, "the kernel's FUSE is too old");
+    return {};
+  }
+
+  RequestLoop& loop() { return *loop_; }
+  [[nodiscard]] uint64_t device() const { return ::makedev(mount_.device_major, mount_.device_minor); }
+
+ private:
+  void RemoveMount() {
+    if (mountpoint_.empty()) return;
+    const auto mount = FindMount(mountpoint_);
+    if (!mount || !*mount || (*mount)->device_minor != mount_.device_minor) return;
+    if (const auto done = Unmount(mountpoint_, {.lazy = true, .abort_first = true}); !done) {
+      log::Warning("{}", done.error().message());
+    }
+  }
+
+  Served served_;
+  std::string mountpoint_;
+  MountEntry mount_;
+  SessionPointer session_;
+  std::optional<RequestLoop> loop_;
+};
+
+Session::Session(std::unique_ptr<Connection> connection) : connection_(std::move(connection)) {}
+Session::~Session() = default;
+
+Result<std::unique_ptr<Session>> Session::Mount(vfs::FileSystem& file_system, const MountOptions& options) {
+  fuse_set_log_func(LogFromLibrary);
+  auto connection = std::make_unique<Connection>(file_system, options);
+  PGS_TRY(connection->Start(options));
+  return std::make_unique<Session>(std::move(connection));
+}
+
+Status Session::Serve() { return connection_->loop().Run(); }
+void Session::Stop() { connection_->loop().Stop(); }
+uint64_t Session::device() const { return connection_->device(); }
+
+}  // namespace pgstrata::fuse

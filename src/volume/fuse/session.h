@@ -1,0 +1,62 @@
+// Serves a FileSystem through FUSE. Knows nothing of PostgreSQL; needs no descriptor or state per open file.
+//
+// What the kernel is told, and why (docs/architecture.md, "Mount"):
+//   - OPEN, OPENDIR, FLUSH, CREATE: ENOSYS, once per connection. Opening and closing then cost no request at all.
+//   - Write-back cache, kept over opens. The kernel owns size and modification time and computes O_APPEND's offset.
+//   - Entries, attributes and absent names are valid for an hour: only this mount changes the FileSystem, so the
+//   kernel's
+//     caches are always right.
+// A FileSystem is therefore served by one Session at a time, and changed through it only while it is served.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "foundation/base/error.h"
+#include "volume/vfs/file_system.h"
+
+namespace pgstrata::fuse {
+
+struct MountOptions {
+  std::string mountpoint;    // an existing directory
+  unsigned threads = 16;     // at most; they are started as they are needed
+  bool allow_other = false;  // other users too; without root this needs user_allow_other in /etc/fuse.conf
+  bool read_only = false;
+  bool writeback = true;            // false: every write goes to the FileSystem before write(2) returns
+  std::string fsname = "pgstrata";  // first column of /proc/mounts
+  std::string subtype = "pgstrata";
+};
+
+class Session {
+ public:
+  // Mounts, as root by mount(2), otherwise by fusermount3, and agrees with the kernel on the protocol; nothing that
+  // touches the mount is answered before Serve runs. `file_system` outlives the session. kUnavailable or kPermission
+  // with a hint where FUSE cannot be used here.
+  static Result<std::unique_ptr<Session>> Mount(vfs::FileSystem& file_system, const MountOptions& options);
+  // Unmounts, aborting first: what is dirty in the page cache is lost. Serve has returned, or was never called.
+  ~Session();
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+
+  // Answers requests, in several threads, until the file system is unmounted, the connection is aborted, or Stop is
+  // called. Called once.
+  Status Serve();
+  // Makes Serve return after the requests in progress; from any thread, any number of times. Whoever uses the mount
+  // afterwards waits until it is unmounted or this process ends.
+  void Stop();
+
+  // The device number of the mounted file system: st_dev of every file in it, and the number of its FUSE connection.
+  [[nodiscard]] uint64_t device() const;
+
+ private:
+  class Connection;
+
+ public:
+  explicit Session(std::unique_ptr<Connection> connection);
+
+ private:
+  std::unique_ptr<Connection> connection_;
+};
+
+}  // namespace pgstrata::fuse
