@@ -31,8 +31,9 @@ struct BackupLabel {
   std::optional<IncrementalBase> incremental_base;
 };
 
-// kCorrupt where a line that 14 to 18 all write is missing or does not parse; kUnsupported where a line follows that
-// none of them knows.
+// kCorrupt where the first line is not START WAL LOCATION, CHECKPOINT LOCATION is missing, or a line does not parse;
+// kUnsupported where a line stands in it that none of 14 to 18 writes. What PostgreSQL takes as optional is optional
+// here: without START TIMELINE the timeline is that of the segment's name.
 Result<BackupLabel> ParseBackupLabel(std::string_view text);
 
 }  // namespace pgstrata::pgdata

@@ -27,12 +27,14 @@ TransactionStatus StatusInClogSegment(ByteView segment, uint32_t xid);
 class ClogReader {
  public:
   using Load = std::function<Result<std::string>(std::string_view name)>;
-  explicit ClogReader(Load load) : load_(std::move(load)) {}
-  // An absent segment is kInProgress; other errors of `load` come back.
+  // `settled`: the cluster was stopped cleanly, so that what has not committed never will.
+  ClogReader(Load load, bool settled) : load_(std::move(load)), settled_(settled) {}
+  // An absent segment says nothing of its transactions: kInProgress. Other errors of `load` come back.
   Result<TransactionStatus> Status(uint32_t xid);
 
  private:
   Load load_;
+  bool settled_;
   std::map<std::string, std::string> segments_;
 };
 

@@ -24,9 +24,8 @@ struct ConfigEntry {
 Result<std::vector<ConfigEntry>> ParseConfigFile(std::string_view text);
 // The value that wins: the last setting of that name, in any case.
 std::optional<std::string> LastValue(const std::vector<ConfigEntry>& entries, std::string_view name);
-// 'value' with quotes and backslashes doubled: PostgreSQL reads it back as it is. A newline cannot stand in a
-// configuration file: kInvalidArgument.
-Result<std::string> QuoteConfigValue(std::string_view value);
+// 'value' in quotes, escaped so that PostgreSQL (and ParseConfigFile) reads it back as it is.
+std::string QuoteConfigValue(std::string_view value);
 
 // shared_preload_libraries: names between commas, double quotes around what holds a comma or blanks. Names keep their
 // case (SplitDirectoriesString). kInvalidArgument for a syntax error.

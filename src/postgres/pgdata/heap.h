@@ -3,7 +3,7 @@
 
 #include <cstdint>
 #include <optional>
-#include <string_view>
+#include <span>
 #include <vector>
 
 #include "foundation/base/bytes.h"
@@ -37,14 +37,13 @@ enum class Visibility : uint8_t {
 // By hint bits; where they are not set by `status`. A tuple that is only locked is live.
 Result<Visibility> TupleVisibility(const HeapTuple& tuple, const TransactionStatusLookup& status);
 
-// Length and alignment of a column (pg_attribute.attlen, attalign).
+// A column of fixed length (pg_attribute.attlen, attalign).
 struct ColumnType {
-  int16_t length = 0;     // bytes, or -1 for a varlena
-  uint8_t alignment = 1;  // 1, 2, 4, 8
+  uint16_t length = 0;     // bytes
+  uint16_t alignment = 1;  // 1, 2, 4 or 8 bytes
 };
-// The bytes of each column: nothing for null. Columns that the tuple was written without are null too. A varlena comes
-// without its header; one that is compressed or stored out of line is kUnsupported in the text of the error, never
-// bytes. kCorrupt where a column does not lie inside the tuple.
-Result<std::vector<std::optional<ByteView>>> TupleColumns(const HeapTuple& tuple, const std::vector<ColumnType>& types);
+// The bytes of the first columns, which are of `types`: nothing for null. Columns that the tuple was written without
+// are null too. kCorrupt where a column does not lie inside the tuple.
+Result<std::vector<std::optional<ByteView>>> TupleColumns(const HeapTuple& tuple, std::span<const ColumnType> types);
 
 }  // namespace pgstrata::pgdata

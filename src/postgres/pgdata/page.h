@@ -23,7 +23,7 @@ struct PageHeader {
   uint8_t layout_version = 0;
 };
 
-// All zero: extended, but never written (PageIsNew looks at pd_upper alone; this at every byte).
+// All zero: the file was extended, but the page never written.
 bool IsNew(ByteView page);
 // `page`: kPageSize bytes. kCorrupt where PageIsVerified would refuse the header.
 Result<PageHeader> ParsePageHeader(ByteView page);

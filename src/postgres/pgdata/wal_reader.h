@@ -48,21 +48,49 @@ class WalReader {
 
   // Where the next record begins.
   [[nodiscard]] Lsn position() const { return position_; }
+  // Why Next returned nothing.
   [[nodiscard]] const std::string& end_reason() const { return end_reason_; }
+  // Which segment the last kMissingWal was about.
+  [[nodiscard]] const std::optional<WalSegment>& missing_segment() const { return missing_; }
   [[nodiscard]] const TimelineHistory& history() const { return history_; }
   [[nodiscard]] const WalReaderOptions& options() const { return options_; }
 
  private:
-  struct Page;
-  enum class Step { kOk, kEnd };
+  struct PageHeader {
+    TimelineId timeline;
+    uint16_t info = 0;
+    uint32_t remaining_length = 0;  // of the record that continues here
+    uint32_t size = 0;              // of the header itself
+  };
+  // Nothing where valid WAL ends before it; end_reason_ is set.
+  template <typename T>
+  using Found = Result<std::optional<T>>;
+
+  std::nullopt_t EndsHere(std::string reason);
+  std::unexpected<Error> Missing(const WalSegment& segment);
+  // Makes the page that begins at `page` the one in page_bytes_.
+  Found<PageHeader> LoadPage(Lsn page);
+  Result<bool> FillBuffer(Lsn page);
+  Found<PageHeader> CheckPage(Lsn page);
+  Status CheckLongHeader(const WalSegment& segment) const;
+  Found<WalRecord> ReadRecord(Lsn at, bool sequential);
+  Found<Lsn> Assemble(Lsn at, uint32_t total_length, const PageHeader& first);
+  Found<WalRecord> Decode(WalRecord record);
+  Status CheckTimeline(Lsn at, Lsn end);
+  Result<Lsn> FirstRecordOnOrAfter(Lsn page);
 
   WalSource& source_;
   TimelineHistory history_;
   WalReaderOptions options_;
   Lsn position_;
-  Lsn previous_;
+  Lsn previous_;  // start of the record before position_; 0 after a jump
   std::string end_reason_;
-  std::vector<std::byte> page_;
+  std::optional<WalSegment> missing_;
+
+  std::optional<WalSegment> segment_;  // which file buffer_ is from
+  Lsn buffer_start_;
+  std::vector<std::byte> buffer_;
+  ByteView page_bytes_;
   std::vector<std::byte> record_;
 };
 
