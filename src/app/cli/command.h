@@ -27,10 +27,11 @@ void AddDemoCommand(CLI::App& app, Action& action);
 void AddDoctorCommand(CLI::App& app, Action& action);
 void AddInfoCommand(CLI::App& app, Action& action);
 void AddLsCommand(CLI::App& app, Action& action);
-void AddOpenCommand(CLI::App& app, Action& action);
+// `trailing` is what stood after "--": arguments of the client.
+void AddOpenCommand(CLI::App& app, Action& action, std::vector<std::string> trailing);
 
 // Parses and runs; errors are printed to `output.err`. Returns the exit status (docs/exit-status.md).
-int RunProgram(const std::vector<std::string>& arguments, Output& output);
+int RunProgram(std::vector<std::string> arguments, Output& output);
 
 // A footer for --help: examples, one a line.
 void SetExamples(CLI::App& command, const std::vector<std::string>& lines);

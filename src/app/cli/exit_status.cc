@@ -6,6 +6,8 @@ namespace pgstrata::cli {
 
 int ExitStatusOf(ErrorCode code) {
   switch (code) {
+    case ErrorCode::kUsage:
+      return kExitUsage;
     case ErrorCode::kInvalidArgument:
     case ErrorCode::kCorrupt:
       return kExitBadData;

@@ -1,5 +1,4 @@
-#include <fmt/core.h>
-
+#include <algorithm>
 #include <ostream>
 
 #include "app/cli/command.h"
@@ -13,9 +12,13 @@ void PrintError(const Error& error, std::ostream& err) {
   if (!error.hint().empty()) err << "hint: " << error.hint() << '\n';
 }
 
-// CLI11 wants the arguments in reverse order, without the program's name.
-std::vector<std::string> Reversed(const std::vector<std::string>& arguments) {
-  return {arguments.rbegin(), arguments.rend()};
+// Of `open`, what follows "--" belongs to the client and is not parsed here.
+std::vector<std::string> TakeTrailing(std::vector<std::string>& arguments) {
+  const auto separator = std::ranges::find(arguments, "--");
+  if (separator == arguments.end() || arguments.front() != "open") return {};
+  std::vector<std::string> trailing(separator + 1, arguments.end());
+  arguments.erase(separator, arguments.end());
+  return trailing;
 }
 
 }  // namespace
@@ -26,13 +29,13 @@ void SetExamples(CLI::App& command, const std::vector<std::string>& lines) {
   command.footer(footer);
 }
 
-int RunProgram(const std::vector<std::string>& arguments, Output& output) {
+int RunProgram(std::vector<std::string> arguments, Output& output) {
   CLI::App app("Every PostgreSQL backup is a database you can open", "pgstrata");
   app.set_version_flag("--version", "pgstrata " PGSTRATA_VERSION, "Print the version and exit");
   app.get_formatter()->column_width(34);
   app.require_subcommand(1);
   Action action;
-  AddOpenCommand(app, action);
+  AddOpenCommand(app, action, TakeTrailing(arguments));
   AddInfoCommand(app, action);
   AddLsCommand(app, action);
   AddCatCommand(app, action);
@@ -40,7 +43,8 @@ int RunProgram(const std::vector<std::string>& arguments, Output& output) {
   AddDemoCommand(app, action);
   app.footer("pgstrata COMMAND --help describes a command. Exit statuses: docs/exit-status.md.");
   try {
-    app.parse(Reversed(arguments));
+    std::ranges::reverse(arguments);  // as CLI11 wants them
+    app.parse(arguments);
   } catch (const CLI::ParseError& problem) {
     return app.exit(problem, output.out, output.err) == 0 ? 0 : kExitUsage;
   }

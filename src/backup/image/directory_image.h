@@ -26,12 +26,6 @@
 
 namespace pgstrata::image {
 
-// A link in pg_tblspc that leads nowhere.
-struct MissingTablespace {
-  std::string oid;       // the link's name
-  std::string location;  // where it leads to, as the link says
-};
-
 class DirectoryImage final : public Image {
  public:
   // `root` is the absolute path, links resolved; `name` is what the user called it.
@@ -46,7 +40,7 @@ class DirectoryImage final : public Image {
   // The absolute path of PGDATA, links resolved.
   [[nodiscard]] const std::string& root() const { return root_; }
   // The links in pg_tblspc that lead nowhere. Costs one directory.
-  [[nodiscard]] Result<std::vector<MissingTablespace>> MissingTablespaces() const;
+  [[nodiscard]] Result<std::vector<MissingTablespace>> MissingTablespaces() const override;
 
  private:
   struct Directory;

@@ -46,7 +46,14 @@ class ImageFile {
   [[nodiscard]] virtual uint64_t NextData(uint64_t offset) const { return offset; }
 };
 
-// Safe from several threads at once.
+// A link in pg_tblspc that leads nowhere.
+struct MissingTablespace {
+  std::string oid;       // the link's name
+  std::string location;  // where it leads to, as the link says
+};
+
+// Safe from several threads at once. A path is taken as it is: no component of it is followed as a link (FollowLinks
+// does that), so Stat of a link describes the link, and there is nothing below one.
 class Image {
  public:
   virtual ~Image() = default;
@@ -54,14 +61,24 @@ class Image {
   [[nodiscard]] virtual const std::string& name() const = 0;
   // kNotFound where there is nothing at `path`.
   virtual Result<Entry> Stat(std::string_view path) const = 0;
-  // The children of a directory, sorted by name bytes. Costs one directory, not the whole tree.
+  // The children of a directory, sorted by name bytes. Costs one directory, not the whole tree. kNotFound where there
+  // is no directory.
   virtual Result<std::vector<Entry>> List(std::string_view directory) const = 0;
-  // A regular file.
+  // A regular file; kInvalidArgument for anything else.
   virtual Result<std::unique_ptr<ImageFile>> Open(std::string_view path) const = 0;
+  // What the backup should hold and does not; such tablespaces are not listed.
+  [[nodiscard]] virtual Result<std::vector<MissingTablespace>> MissingTablespaces() const {
+    return std::vector<MissingTablespace>{};
+  }
 };
 
-// The whole of a file; more than `limit` bytes is kUnsupported. For the small files that say what a backup is.
+// The whole of a file, links followed; more than `limit` bytes is kUnsupported. For the small files that say what a
+// backup is.
 Result<std::string> ReadSmallFile(const Image& image, std::string_view path, uint64_t limit = 16ULL << 20);
+
+// `path` with every link in it resolved, the last one too: what Stat, List and Open take (they follow none). The result
+// need not exist. kInvalidArgument where links go round in a circle or leave the tree.
+Result<std::string> FollowLinks(const Image& image, std::string_view path);
 
 // Calls `visit(path, entry)` for everything below `directory`, parents before children, siblings in byte order.
 template <typename Visitor>

@@ -13,7 +13,8 @@ namespace pgstrata {
 
 // Few codes; the command line maps each to one documented exit status (docs/exit-status.md).
 enum class ErrorCode {
-  kInvalidArgument,  // the caller's words are wrong
+  kUsage,            // the command line is wrong
+  kInvalidArgument,  // what was named is not what it has to be
   kNotFound,         // the named object does not exist
   kAlreadyExists,
   kCorrupt,      // bytes are not what their format promises

@@ -16,6 +16,9 @@ class FileLock {
   // Whether somebody holds the lock now. A missing file is not held.
   static Result<bool> IsHeld(const std::string& path);
 
+  // For handing it on to a forked child.
+  [[nodiscard]] int fd() const { return file_.fd(); }
+
  private:
   File file_;
 };

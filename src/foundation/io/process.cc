@@ -88,7 +88,7 @@ bool Redirect(int from, int to, int null_flags) {
 }
 
 ExitStatus FromWait(const siginfo_t& info) {
-  if (info.si_code == CLD_EXITED) return {.code = info.si_status, .signal = 0};
+  if (info.si_code == 0 || info.si_code == CLD_EXITED) return {.code = info.si_status, .signal = 0};
   return {.code = 0, .signal = info.si_status};
 }
 
@@ -194,7 +194,7 @@ Result<std::optional<ExitStatus>> Process::Wait(std::optional<std::chrono::milli
     break;
   }
   siginfo_t info{};
-  if (::waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED) != 0) {
+  if (::waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED) != 0 && errno != ECHILD) {
     return FailErrno("could not wait for process " + std::to_string(pid_));
   }
   status_ = FromWait(info);

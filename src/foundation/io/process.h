@@ -57,7 +57,7 @@ class Process {
  public:
   Process() = default;
   static Result<Process> Spawn(const SpawnOptions& options);
-  // Adopts a child made by fork().
+  // Watches a process that runs already: a child made by fork(), or a stranger, whose exit status then stays unknown (0).
   static Result<Process> Adopt(pid_t pid);
 
   // Waits at most `timeout` (forever when empty); nothing when it still runs. After the first answer, answers the same.

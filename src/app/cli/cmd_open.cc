@@ -1,0 +1,156 @@
+#include <fmt/core.h>
+
+#include <cstdlib>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <ostream>
+
+#include "app/cli/client_process.h"
+#include "app/cli/command.h"
+#include "app/cli/exit_status.h"
+#include "app/cli/source_options.h"
+#include "branch/branch/psql.h"
+#include "branch/branch/session.h"
+#include "foundation/base/clock.h"
+#include "foundation/base/text.h"
+#include "foundation/io/file.h"
+
+namespace pgstrata::cli {
+namespace {
+
+struct OpenArguments {
+  SourceArguments source;
+  branch::OpenRequest request;
+  std::vector<std::string> psql_script;     // -c and -f with their values, in the order of the command line
+  std::vector<std::string> trailing;  // after "--"
+  bool shell = false;
+  bool exec = false;
+  bool quiet = false;
+  std::string json_file;
+};
+
+std::string ShellProgram() {
+  const char* shell = std::getenv("SHELL");
+  return shell != nullptr && *shell != '\0' ? shell : "/bin/sh";
+}
+
+Result<std::vector<std::string>> ClientCommand(const OpenArguments& arguments, const branch::Session& session,
+                                               const std::string& source_name) {
+  if (arguments.exec) return arguments.trailing;
+  if (arguments.shell) return std::vector{ShellProgram()};
+  PGS_ASSIGN(auto argv, branch::PsqlCommand(session, source_name));
+  argv.insert(argv.end(), arguments.psql_script.begin(), arguments.psql_script.end());
+  argv.insert(argv.end(), arguments.trailing.begin(), arguments.trailing.end());
+  return argv;
+}
+
+Status CheckArguments(const OpenArguments& arguments) {
+  const auto usage = [](std::string message) {
+    return std::unexpected(Error(ErrorCode::kUsage, std::move(message)).WithHint("see pgstrata open --help"));
+  };
+  if (arguments.exec && arguments.trailing.empty()) return usage("--exec wants a program after --");
+  if (arguments.shell && !arguments.trailing.empty()) return usage("--shell takes no arguments after --");
+  if (arguments.shell && arguments.exec) return usage("--shell and --exec exclude each other");
+  if ((arguments.shell || arguments.exec) && !arguments.psql_script.empty()) {
+    return usage("-c and -f are psql's: they exclude --shell and --exec");
+  }
+  return {};
+}
+
+Status WriteReport(const std::string& path, const branch::Session& session, const std::string& source,
+                   double total_ms) {
+  nlohmann::ordered_json report;
+  report["source"] = source;
+  report["server_version"] = session.installation().version.ToString();
+  for (const auto& step : session.steps()) report["steps_ms"][step.name] = step.milliseconds;
+  report["total_ms"] = total_ms;
+  report["layer_bytes"] = session.LayerBytes();
+  return io::WriteWholeFile(path, report.dump(2) + '\n', 0644);
+}
+
+Result<int> RunOpen(OpenArguments& arguments, Output& output) {
+  PGS_TRY(CheckArguments(arguments));
+  const Stopwatch watch;
+  PGS_ASSIGN(SignalQueue signals, SignalQueue::Create());
+  PGS_ASSIGN(auto source, ResolveSource(arguments.source));
+  arguments.request.image = std::move(source.image);
+  arguments.request.wal_archives = std::move(source.wal_archives);
+  const branch::OpenEvents events{
+      .warning = [&](const std::string& text) { output.err << "pgstrata: warning: " << text << std::endl; },
+      .progress = [&](const std::string& text) {
+        if (!arguments.quiet) output.err << text << std::endl;
+      },
+      .cancel_fd = signals.fd(),
+  };
+  auto opened = branch::Session::Open(std::move(arguments.request), events);
+  if (!opened) {
+    if (const auto signal = signals.Take()) return 128 + signal->number;
+    return std::unexpected(std::move(opened).error());
+  }
+  branch::Session& session = **opened;
+  if (!arguments.quiet) {
+    output.err << fmt::format("opened {} (PostgreSQL {}, {}) in {:.2f} s; changes are thrown away at the end",
+                              source.display_name, session.installation().version.major, session.description(),
+                              watch.milliseconds() / 1000)
+               << std::endl;
+  }
+  PGS_ASSIGN(const auto argv, ClientCommand(arguments, session, source.display_name));
+  PGS_ASSIGN(const ClientEnd end, RunClient(argv, session.ClientEnvironment(), signals, session.worker_pidfd()));
+  if (!arguments.json_file.empty()) {
+    PGS_TRY(WriteReport(arguments.json_file, session, source.display_name, watch.milliseconds()));
+  }
+  Error gone(ErrorCode::kIo, "the mount of \"" + source.display_name + "\" ended while it was in use");
+  if (end.worker_died) return std::unexpected(std::move(gone).WithHint(session.WorkerLogTail()));
+  PGS_TRY(session.Close());
+  return end.status;
+}
+
+// -c and -f in the order in which they were given: psql runs them in that order.
+std::vector<std::string> ScriptOptions(const CLI::App& command, const CLI::Option* sql, const CLI::Option* file) {
+  std::vector<std::string> script;
+  size_t sql_seen = 0;
+  size_t file_seen = 0;
+  for (const CLI::Option* option : command.parse_order()) {
+    if (option == sql) script.insert(script.end(), {"-c", sql->results()[sql_seen++]});
+    if (option == file) script.insert(script.end(), {"-f", file->results()[file_seen++]});
+  }
+  return script;
+}
+
+}  // namespace
+
+void AddOpenCommand(CLI::App& app, Action& action, std::vector<std::string> trailing) {
+  auto arguments = std::make_shared<OpenArguments>();
+  arguments->trailing = std::move(trailing);
+  CLI::App* command = app.add_subcommand("open", "Open a backup as a writable database and run psql on it");
+  AddSourceArguments(*command, arguments->source);
+  CLI::Option* sql = command->add_option("-c,--command", "Run SQL and exit (repeatable)")->type_name("SQL");
+  CLI::Option* file = command->add_option("-f,--file", "Run the statements of FILE and exit")->type_name("FILE");
+  for (CLI::Option* option : {sql, file}) option->expected(1)->take_all();
+  auto& request = arguments->request;
+  command->add_option("-d,--dbname", request.database, "Database to connect to (default: postgres)")->type_name("DB");
+  command->add_option("-U,--username", request.role, "Role to connect as (default: the bootstrap superuser)")
+      ->type_name("ROLE");
+  command->add_flag("--shell", arguments->shell, "Run a shell instead of psql");
+  command->add_flag("--exec", arguments->exec, "Run the program after -- instead of psql");
+  AddServerArguments(*command, request.pg_bin, request.user);
+  command->add_option("--without-preload", request.libraries.without, "Start without this library (repeatable)")
+      ->type_name("LIB")
+      ->expected(1)
+      ->take_all();
+  command->add_option("--with-preload", request.libraries.with, "Load a library that is not known to be quiet (repeatable)")
+      ->type_name("LIB")
+      ->expected(1)
+      ->take_all();
+  command->add_flag("--no-text-index", request.no_text_index, "Keep the planner off indexes whose collation changed");
+  command->add_option("--json", arguments->json_file, "Write timings and sizes to FILE")->type_name("FILE");
+  command->add_flag("-q,--quiet", arguments->quiet, "No steps and timings on stderr");
+  SetExamples(*command, {"pgstrata open /backups/monday", "pgstrata open /backups/monday -c 'select count(*) from orders'",
+                         "pgstrata open /backups/monday --exec -- pg_dump -t orders -f orders.sql"});
+  command->callback([command, sql, file, arguments, &action] {
+    arguments->psql_script = ScriptOptions(*command, sql, file);
+    action = [arguments](Output& output) { return RunOpen(*arguments, output); };
+  });
+}
+
+}  // namespace pgstrata::cli

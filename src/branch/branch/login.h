@@ -1,0 +1,28 @@
+// Who can log in where, read from the catalogs' files (trap 35): the bootstrap superuser may be renamed or NOLOGIN, and
+// database postgres may be gone.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <string_view>
+
+#include "foundation/base/error.h"
+
+namespace pgstrata::branch {
+
+struct Login {
+  std::string role;
+  std::string database;
+  bool superuser = true;
+};
+
+// Reads a file of the cluster, by its path relative to PGDATA.
+using ClusterFileReader = std::function<Result<std::string>(std::string_view path)>;
+
+// The role: OID 10 where it can log in, else another superuser, else any role that can. The database: "postgres", else
+// "template1", else the first that allows connections. `role` and `database` are the user's wishes and taken as they are
+// unless empty. Before recovery the files may be behind: after it, a refused login is worth asking again.
+Result<Login> ChooseLogin(int major_version, const std::string& role, const std::string& database,
+                          const ClusterFileReader& read);
+
+}  // namespace pgstrata::branch

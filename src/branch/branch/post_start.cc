@@ -1,0 +1,95 @@
+#include "branch/branch/post_start.h"
+
+#include <fmt/core.h>
+
+#include <map>
+
+namespace pgstrata::branch {
+namespace {
+
+// Indexes with a column whose collation has another version here than when it was recorded. The database's own collation
+// (provider "d") carries its version in pg_database since 15.
+constexpr std::string_view kChangedIndexes = R"sql(
+  SELECT i.indexrelid::regclass::text, i.indexrelid::text
+  FROM pg_index i
+  WHERE i.indisvalid AND EXISTS (
+    SELECT FROM unnest(i.indcollation::oid[]) AS used(collation_oid) JOIN pg_collation c ON c.oid = used.collation_oid
+    WHERE c.collversion IS DISTINCT FROM pg_collation_actual_version(c.oid) AND c.collversion IS NOT NULL
+       OR c.collprovider = 'd' AND {})
+  ORDER BY 1)sql";
+
+constexpr std::string_view kDatabaseCollationChanged =
+    "(SELECT datcollversion IS NOT NULL AND datcollversion IS DISTINCT FROM "
+    "pg_database_collation_actual_version(oid) FROM pg_database WHERE datname = current_database())";
+
+constexpr int kDatabaseCollationVersions = 150000;
+
+std::string ChangedIndexesQuery(int server_version) {
+  return fmt::format(kChangedIndexes,
+                     server_version >= kDatabaseCollationVersions ? kDatabaseCollationChanged : "false");
+}
+
+// One round trip for the usual case in which there is nothing to do.
+std::string OverviewQuery() {
+  return "SELECT (SELECT count(*) FROM pg_catalog.pg_subscription), (SELECT count(*) FROM pg_catalog.pg_prepared_xacts)";
+}
+
+Status DisableSubscriptions(client::Connection& connection, const DatabaseConnector& connect) {
+  PGS_ASSIGN(const auto rows,
+             connection.Query("SELECT d.datname, s.subname FROM pg_catalog.pg_subscription s "
+                              "JOIN pg_catalog.pg_database d ON d.oid = s.subdbid ORDER BY 1, 2"));
+  std::map<std::string, std::string> statements;
+  for (const auto& row : rows) {
+    const std::string name = client::QuoteIdentifier(*row[1]);
+    statements[*row[0]] += fmt::format("ALTER SUBSCRIPTION {0} DISABLE; ALTER SUBSCRIPTION {0} SET (slot_name = NONE);", name);
+  }
+  for (const auto& [database, sql] : statements) {
+    PGS_ASSIGN(auto inside, connect(database));
+    PGS_TRY(inside.Execute(sql));
+  }
+  return {};
+}
+
+Status NamePreparedTransactions(client::Connection& connection, PostStartReport& report) {
+  PGS_ASSIGN(const auto rows, connection.Query("SELECT gid, database, prepared::text FROM pg_catalog.pg_prepared_xacts"));
+  for (const auto& row : rows) {
+    report.warnings.push_back(fmt::format(
+        "transaction {0} of database \"{1}\", prepared at {2}, holds its locks; end it with ROLLBACK PREPARED {0}",
+        client::QuoteLiteral(*row[0]), *row[1], *row[2]));
+  }
+  return {};
+}
+
+Status LookAtCollations(client::Connection& connection, bool no_text_index, PostStartReport& report) {
+  PGS_ASSIGN(const auto rows, connection.Query(ChangedIndexesQuery(connection.server_version())));
+  if (rows.empty()) return {};
+  std::string names;
+  std::string oids;
+  for (const auto& row : rows) {
+    names += (names.empty() ? "" : ", ") + *row[0];
+    oids += (oids.empty() ? "" : ", ") + *row[1];
+  }
+  if (no_text_index) {
+    PGS_TRY(connection.Execute("UPDATE pg_catalog.pg_index SET indisvalid = false WHERE indexrelid IN (" + oids + ")"));
+    report.warnings.push_back("text sorts differently on this machine; the planner is kept off: " + names);
+    return {};
+  }
+  report.warnings.push_back(
+      "text sorts differently on this machine than where these indexes were built, so they may miss rows: " + names +
+      " (--no-text-index keeps the planner off them, REINDEX rebuilds them)");
+  return {};
+}
+
+}  // namespace
+
+Result<PostStartReport> CheckAfterStart(client::Connection& connection, const DatabaseConnector& connect,
+                                        bool no_text_index) {
+  PostStartReport report;
+  PGS_ASSIGN(const auto overview, connection.Query(OverviewQuery()));
+  if (overview[0][0] != "0") PGS_TRY(DisableSubscriptions(connection, connect));
+  if (overview[0][1] != "0") PGS_TRY(NamePreparedTransactions(connection, report));
+  PGS_TRY(LookAtCollations(connection, no_text_index, report));
+  return report;
+}
+
+}  // namespace pgstrata::branch

@@ -1,0 +1,159 @@
+#include "branch/branch/recovery_plan.h"
+
+#include <algorithm>
+
+#include "branch/branch/wal_inventory.h"
+#include "postgres/pgdata/backup_history.h"
+#include "postgres/pgdata/backup_manifest.h"
+#include "postgres/pgdata/tablespace_map.h"
+
+namespace pgstrata::branch {
+namespace {
+
+using Archives = std::vector<std::unique_ptr<image::WalArchive>>;
+
+// A manifest lists every file; its WAL ranges stand behind them, and only they are needed here.
+constexpr uint64_t kManifestTail = 16 << 10;
+
+Result<std::string> ReadTail(const image::Image& image, std::string_view path, uint64_t limit) {
+  PGS_ASSIGN(const auto file, image.Open(path));
+  const uint64_t length = std::min(file->size(), limit);
+  std::string tail(length, '\0');
+  PGS_TRY(file->ReadAt(file->size() - length, std::as_writable_bytes(std::span(tail))));
+  return tail;
+}
+
+// The end of the last WAL range of the image's backup_manifest.
+std::optional<Lsn> EndFromManifest(const image::Image& image) {
+  const auto tail = ReadTail(image, pgdata::kBackupManifestPath, kManifestTail);
+  if (!tail) return std::nullopt;
+  constexpr std::string_view kField = "\"End-LSN\": \"";
+  const size_t field = tail->rfind(kField);
+  if (field == std::string::npos) return std::nullopt;
+  const size_t begin = field + kField.size();
+  return Lsn::Parse(std::string_view(*tail).substr(begin, tail->find('"', begin) - begin));
+}
+
+// The stop location in the backup history file of this very backup, which its start names.
+std::optional<Lsn> EndFromHistory(const WalInventory& inventory, const ClusterFacts& facts) {
+  for (const auto& name : inventory.BackupHistories()) {
+    const auto file = inventory.Open(name);
+    if (!file) continue;
+    std::string text((*file)->size(), '\0');
+    if (!(*file)->ReadAt(0, std::as_writable_bytes(std::span(text)))) continue;
+    const auto history = pgdata::ParseBackupHistory(text);
+    if (history && history->label.start == facts.label->start && history->label.label == facts.label->label) {
+      return history->stop;
+    }
+  }
+  return std::nullopt;
+}
+
+std::optional<Lsn> WrittenConsistentPoint(const image::Image& image, const WalInventory& inventory,
+                                          const ClusterFacts& facts) {
+  if (facts.kind == ClusterKind::kStandby) return facts.control.min_recovery_point;
+  if (facts.kind != ClusterKind::kOnlineBackup) return std::nullopt;
+  if (const auto end = EndFromManifest(image)) return end;
+  return EndFromHistory(inventory, facts);
+}
+
+// Replaying past where it becomes consistent is right for what a cluster brings in its own pg_wal; an archive is drawn on
+// only as far as consistency needs, or, where nobody wrote that down, as far as it goes without a gap.
+Status CollectSegments(const WalInventory& inventory, const ClusterFacts& facts, RecoveryPlan& plan) {
+  const auto segment_size = facts.control.wal_segment_size;
+  PGS_ASSIGN(const auto history, inventory.History(facts.timeline));
+  const uint64_t first = pgdata::SegmentNumber(facts.redo, segment_size);
+  const uint64_t last_needed =
+      plan.consistent_at ? pgdata::SegmentNumberBefore(*plan.consistent_at, segment_size) : first;
+  for (uint64_t number = first;; ++number) {
+    const Lsn start = pgdata::SegmentStart(number, segment_size);
+    const TimelineId timeline = history.TimelineAt(std::max(start, number == first ? facts.redo : start));
+    const std::string name = pgdata::SegmentName({timeline, number}, segment_size);
+    if (!inventory.Has(name)) {
+      if (number <= last_needed) plan.missing_segment = name;
+      return {};
+    }
+    const image::WalArchive* archive = inventory.ArchiveOf(name);
+    if (archive != nullptr && plan.consistent_at && number > last_needed) return {};
+    plan.segments.push_back(name);
+    if (archive != nullptr) plan.from_archives.push_back({name, archive});
+  }
+}
+
+// A stopped cluster needs its last checkpoint record still.
+RecoveryMode ModeFor(ClusterKind kind) {
+  if (kind == ClusterKind::kStopped) return RecoveryMode::kNone;
+  return kind == ClusterKind::kStandby ? RecoveryMode::kArchive : RecoveryMode::kCrash;
+}
+
+Status MissingTablespace(const image::Image& image, const std::string& oid, const std::string& location) {
+  return std::unexpected(
+      Error(ErrorCode::kNotFound, "tablespace " + oid + " (\"" + location + "\") is missing from \"" + image.name() + '"')
+          .WithHint("put its directory, or a link to it, at pg_tblspc/" + oid + " of the backup"));
+}
+
+void CollectHistories(const WalInventory& inventory, TimelineId newest, RecoveryPlan& plan) {
+  const std::string name = pgdata::HistoryName(newest);
+  if (inventory.Has(name) && inventory.ArchiveOf(name) != nullptr) {
+    plan.from_archives.push_back({name, inventory.ArchiveOf(name)});
+  }
+}
+
+}  // namespace
+
+Result<RecoveryPlan> PlanRecovery(const image::Image& image, const ClusterFacts& facts, const Archives& archives) {
+  RecoveryPlan plan;
+  plan.mode = ModeFor(facts.kind);
+  PGS_ASSIGN(const WalInventory inventory, WalInventory::Take(image, archives));
+  plan.consistent_at = WrittenConsistentPoint(image, inventory, facts);
+  PGS_TRY(CollectSegments(inventory, facts, plan));
+  CollectHistories(inventory, facts.timeline, plan);
+  return plan;
+}
+
+Status CheckTablespaces(const image::Image& image) {
+  PGS_ASSIGN(const auto missing, image.MissingTablespaces());
+  if (!missing.empty()) return MissingTablespace(image, missing.front().oid, missing.front().location);
+  const auto text = image::ReadSmallFile(image, pgdata::kTablespaceMapPath);
+  if (!text) return {};
+  PGS_ASSIGN(const auto mappings, pgdata::ParseTablespaceMap(*text));
+  for (const auto& mapping : mappings) {
+    const std::string oid = std::to_string(mapping.oid.value);
+    if (!image.Stat("pg_tblspc/" + oid)) return MissingTablespace(image, oid, mapping.path);
+  }
+  return {};
+}
+
+Status CheckComplete(const RecoveryPlan& plan, const image::Image& image) {
+  if (plan.missing_segment.empty()) return {};
+  return std::unexpected(Error(ErrorCode::kMissingWal, "WAL segment \"" + plan.missing_segment + "\" is missing: without it \"" +
+                                                           image.name() + "\" cannot become consistent")
+                             .WithHint("name the directory that holds it (a WAL archive) with --wal DIR"));
+}
+
+Result<Lsn> FindConsistentPoint(const image::Image& image, const ClusterFacts& facts, const Archives& archives) {
+  PGS_ASSIGN(const WalInventory inventory, WalInventory::Take(image, archives));
+  PGS_ASSIGN(auto history, inventory.History(facts.timeline));
+  InventoryWalSource source(inventory, facts.control.wal_segment_size);
+  pgdata::WalReader reader(source, std::move(history),
+                           {.major_version = facts.major_version,
+                            .segment_size = facts.control.wal_segment_size,
+                            .system_identifier = facts.control.system_identifier});
+  if (facts.kind == ClusterKind::kOnlineBackup) return pgdata::FindBackupEnd(reader, facts.redo, facts.label->start);
+  PGS_TRY(reader.Seek(facts.redo));
+  while (reader.position() < facts.control.min_recovery_point) {
+    PGS_ASSIGN(const auto record, reader.Next());
+    if (!record) {
+      const auto& size = facts.control.wal_segment_size;
+      const pgdata::WalSegment segment{reader.history().TimelineAt(reader.position()),
+                                       pgdata::SegmentNumber(reader.position(), size)};
+      return Fail(ErrorCode::kMissingWal,
+                  "WAL ends in segment \"" + pgdata::SegmentName(segment, size) + "\" at " +
+                      reader.position().ToString() + ", before the minimum recovery point " +
+                      facts.control.min_recovery_point.ToString());
+    }
+  }
+  return std::max(facts.control.min_recovery_point, facts.redo);
+}
+
+}  // namespace pgstrata::branch

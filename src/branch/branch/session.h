@@ -1,0 +1,107 @@
+// `open`: one throwaway database on one backup, from the image to a server that answers and back to nothing.
+//
+// Order of things, and of taking them back: session directory, volume (with the edits of safety.h), worker (the mount),
+// server, connection. Everything is taken back by Close or, when this process dies first, by the worker; when both die,
+// `doctor --repair` finds the session directory.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "backup/image/image.h"
+#include "backup/image/wal_archive.h"
+#include "branch/branch/cluster_facts.h"
+#include "branch/branch/login.h"
+#include "branch/branch/recovery_plan.h"
+#include "branch/branch/server_settings.h"
+#include "branch/branch/session_directory.h"
+#include "foundation/base/clock.h"
+#include "foundation/base/error.h"
+#include "foundation/io/process.h"
+#include "postgres/instance/installation.h"
+#include "postgres/instance/server.h"
+#include "volume/worker/worker.h"
+
+namespace pgstrata::branch {
+
+struct OpenRequest {
+  std::shared_ptr<const image::Image> image;
+  std::vector<std::unique_ptr<image::WalArchive>> wal_archives;
+  std::string pg_bin;           // empty: searched for
+  std::string user = "postgres";  // whom the server runs as, when started by root
+  std::string database;         // empty: postgres, or what is there
+  std::string role;             // empty: the bootstrap superuser, or who can log in
+  LibraryRequest libraries;
+  bool no_text_index = false;  // keep the planner off indexes whose collation changed
+};
+
+struct StepTime {
+  std::string name;
+  double milliseconds = 0;
+};
+
+// What a session tells while it works. Called on the caller's thread.
+struct OpenEvents {
+  std::function<void(const std::string&)> warning;
+  std::function<void(const std::string&)> progress;  // long waits only: recovery
+  int cancel_fd = -1;                                // readable: give up
+};
+
+class Session {
+ public:
+  static Result<std::unique_ptr<Session>> Open(OpenRequest request, const OpenEvents& events);
+  ~Session();
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+
+  // The environment of a client of this session: the caller's, less every libpq variable, with this database named.
+  [[nodiscard]] io::Environment ClientEnvironment() const;
+  [[nodiscard]] const instance::Installation& installation() const { return installation_; }
+  [[nodiscard]] const SessionDirectory& directory() const { return directory_; }
+  [[nodiscard]] const std::vector<StepTime>& steps() const { return steps_; }
+  // Readable when the worker has died, and with it the database.
+  [[nodiscard]] int worker_pidfd() const { return worker_->pidfd(); }
+  // What it is: "online backup of 2026-11-20 21:05:39 UTC".
+  [[nodiscard]] std::string description() const;
+  // The last words of the worker, for an error.
+  [[nodiscard]] std::string WorkerLogTail() const;
+  // Bytes that the changes take on disk.
+  [[nodiscard]] uint64_t LayerBytes() const;
+
+  // Ends the server and the worker and removes everything. Again: no effect.
+  Status Close();
+
+ private:
+  Session() = default;
+  Status Plan();
+  Status MakeVolume();
+  Status WriteServerFiles(const ServerPlan& plan);
+  void ChooseOfflineLogin(const ClusterFileReader& read);
+  Status StartServer();
+  std::expected<client::Connection, instance::StartError> WaitForLogin();
+  [[nodiscard]] client::ConnectionParameters Parameters(const std::string& database) const;
+  [[nodiscard]] Error Explain(instance::StartError error) const;
+  Status MakeReady();
+  void Mark(std::string step);
+
+  OpenRequest request_;
+  OpenEvents events_;
+  ClusterFacts facts_;
+  RecoveryPlan recovery_;
+  instance::Installation installation_;
+  io::UserIdentity owner_;
+  SessionDirectory directory_;
+  Login login_;
+  std::unique_ptr<worker::Worker> worker_;
+  instance::Server server_;
+  std::optional<client::Connection> connection_;
+  std::vector<StepTime> steps_;
+  Stopwatch watch_;
+  double last_mark_ms_ = 0;
+  bool closed_ = false;
+};
+
+}  // namespace pgstrata::branch

@@ -1,0 +1,125 @@
+#include "branch/branch/session_directory.h"
+
+#include <fmt/core.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <chrono>
+
+#include "branch/branch/home.h"
+#include "foundation/base/text.h"
+#include "foundation/io/directory.h"
+#include "foundation/io/file.h"
+#include "volume/fuse/mount.h"
+
+namespace pgstrata::branch {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr auto kServerGrace = 5s;
+// ".s.PGSQL.5432.lock" and its slash.
+constexpr size_t kLongestSocketName = 20;
+
+Result<std::string> MakeTemporaryDirectory(std::string pattern) {
+  pattern += "XXXXXX";
+  if (::mkdtemp(pattern.data()) == nullptr) return FailErrno("could not create a directory \"" + pattern + '"');
+  return pattern;
+}
+
+Result<std::string> MakeSocketDirectory(const std::string& session, const io::UserIdentity& owner) {
+  if (session.size() + kLongestSocketName < sizeof(sockaddr_un::sun_path)) return session;
+  PGS_ASSIGN(const std::string directory, MakeTemporaryDirectory("/tmp/pgstrata-"));
+  PGS_TRY(io::ChangeOwner(directory, owner.uid, owner.gid));
+  if (::symlink(directory.c_str(), (session + "/socket").c_str()) != 0) {
+    return FailErrno("could not create \"" + session + "/socket\"");
+  }
+  return directory;
+}
+
+// Whether `pid` is a server of this session: its command line names the session's directory. A reused pid does not.
+bool IsServerOf(pid_t pid, const std::string& session) {
+  const auto command_line = io::ReadWholeFile(fmt::format("/proc/{}/cmdline", pid));
+  return command_line && command_line->contains(session + '/');
+}
+
+std::optional<pid_t> RunningServer(const std::string& session) {
+  const auto text = io::ReadWholeFile(session + "/server.pid");
+  if (!text) return std::nullopt;
+  const auto pid = ParseDecimal(TrimWhitespace(*text));
+  if (!pid || !IsServerOf(static_cast<pid_t>(*pid), session)) return std::nullopt;
+  return static_cast<pid_t>(*pid);
+}
+
+}  // namespace
+
+Result<SessionDirectory> SessionDirectory::Create(const std::string& home, const io::UserIdentity& owner,
+                                                  std::string_view source) {
+  // The server's user has to pass through; what a session holds is closed to others by the session's own mode.
+  constexpr mode_t kPassable = 0711;
+  constexpr mode_t kPrivate = 0700;
+  SessionDirectory session;
+  session.owner_ = owner;
+  PGS_TRY(io::MakeDirectories(SessionsDirectory(home), kPassable));
+  PGS_ASSIGN(session.path_, MakeTemporaryDirectory(SessionsDirectory(home) + "/open-"));
+  PGS_ASSIGN(session.lock_, io::FileLock::TryAcquire(session.path_ + "/lock"));
+  PGS_TRY(io::WriteWholeFile(session.path_ + "/source", source));
+  PGS_TRY(io::MakeDirectories(session.mountpoint(), kPrivate));
+  if (owner.uid != ::geteuid()) {
+    PGS_TRY(io::ChangeOwner(session.path_, owner.uid, owner.gid));
+    PGS_TRY(io::ChangeOwner(session.mountpoint(), owner.uid, owner.gid));
+  }
+  PGS_ASSIGN(session.socket_directory_, MakeSocketDirectory(session.path_, owner));
+  return session;
+}
+
+Status SessionDirectory::WriteFile(std::string_view name, std::string_view content) const {
+  const std::string path = File(name);
+  PGS_TRY(io::WriteWholeFile(path, content));
+  if (owner_.uid == ::geteuid()) return {};
+  return io::ChangeOwner(path, owner_.uid, owner_.gid);
+}
+
+Status EndServerOf(const std::string& path) {
+  const auto pid = RunningServer(path);
+  if (!pid) return {};
+  PGS_ASSIGN(io::Process server, io::Process::Adopt(*pid));
+  return server.End(SIGQUIT, kServerGrace);
+}
+
+Status UnmountSession(const std::string& path) {
+  return fuse::Unmount(path + "/mnt", {.lazy = true, .abort_first = true});
+}
+
+Status RemoveSession(const std::string& path) {
+  if (const auto socket = io::ReadLink(path + "/socket"); socket && socket->starts_with("/tmp/pgstrata-")) {
+    PGS_TRY(io::RemoveTree(*socket));
+  }
+  return io::RemoveTree(path);
+}
+
+Result<std::vector<Leftover>> FindLeftovers(const std::string& home) {
+  const std::string sessions = SessionsDirectory(home);
+  std::vector<Leftover> leftovers;
+  if (!io::Exists(sessions)) return leftovers;
+  PGS_ASSIGN(const auto names, io::ListDirectory(sessions));
+  PGS_ASSIGN(const auto mounts, fuse::ListMounts());
+  for (const auto& name : names) {
+    Leftover leftover{.path = JoinPath(sessions, name)};
+    PGS_ASSIGN(const bool held, io::FileLock::IsHeld(leftover.path + "/lock"));
+    if (held) continue;
+    leftover.source = io::ReadWholeFile(leftover.path + "/source").value_or("unknown source");
+    leftover.server = RunningServer(leftover.path);
+    for (const auto& mount : mounts) leftover.mounted |= mount == leftover.path + "/mnt";
+    leftovers.push_back(std::move(leftover));
+  }
+  return leftovers;
+}
+
+Status Repair(const Leftover& leftover) {
+  PGS_TRY(EndServerOf(leftover.path));
+  if (leftover.mounted) PGS_TRY(UnmountSession(leftover.path));
+  return RemoveSession(leftover.path);
+}
+
+}  // namespace pgstrata::branch

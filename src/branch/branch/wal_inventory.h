@@ -1,0 +1,52 @@
+// All WAL at hand for one cluster: its own pg_wal, then the archives in the order of the command line.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "backup/image/image.h"
+#include "backup/image/wal_archive.h"
+#include "foundation/base/error.h"
+#include "postgres/pgdata/timeline_history.h"
+#include "postgres/pgdata/wal_reader.h"
+
+namespace pgstrata::branch {
+
+class WalInventory {
+ public:
+  // `image` and `archives` outlive it.
+  static Result<WalInventory> Take(const image::Image& image,
+                                   const std::vector<std::unique_ptr<image::WalArchive>>& archives);
+
+  [[nodiscard]] bool Has(const std::string& name) const { return places_.contains(name); }
+  // Null where the file lies in the cluster's own pg_wal. `name` is there.
+  [[nodiscard]] const image::WalArchive* ArchiveOf(const std::string& name) const { return places_.at(name); }
+  Result<std::unique_ptr<image::ImageFile>> Open(const std::string& name) const;
+  // That of `timeline`, from its history file where there is one.
+  Result<pgdata::TimelineHistory> History(TimelineId timeline) const;
+  // The names of all backup history files (NAME.OFFSET.backup).
+  [[nodiscard]] std::vector<std::string> BackupHistories() const;
+
+ private:
+  const image::Image* image_ = nullptr;
+  std::map<std::string, const image::WalArchive*> places_;
+};
+
+// The inventory as WalReader wants it.
+class InventoryWalSource final : public pgdata::WalSource {
+ public:
+  InventoryWalSource(const WalInventory& inventory, pgdata::WalSegmentSize segment_size)
+      : inventory_(inventory), segment_size_(segment_size) {}
+  Result<size_t> Read(const pgdata::WalSegment& segment, uint64_t offset, MutableBytes out) override;
+
+ private:
+  const WalInventory& inventory_;
+  pgdata::WalSegmentSize segment_size_;
+  std::string open_name_;
+  std::unique_ptr<image::ImageFile> open_file_;
+};
+
+}  // namespace pgstrata::branch
