@@ -6,7 +6,8 @@ program=$1 pages=$2
 mkdir -p "$pages"
 "$program" --help | sed -n '/^Subcommands:$/,/^$/s/^  \([a-z][a-z-]*\)[ \t].*/\1/p' | while read -r name; do
   page=$pages/$name.md
-  [ -e "$page" ] || printf '# pgstrata %s\n\n```text\n```\n' "$name" >"$page"
+  [ -e "$page" ] || printf '# pgstrata %s\n' "$name" >"$page"
+  grep -q '^```text$' "$page" || printf '\n```text\n```\n' >>"$page"
   "$program" "$name" --help | sed 's/[ \t]*$//' | sed -e '/./,$!d' >"$page.help"
   awk -v help="$page.help" '
     /^```text$/ && !done { print; while ((getline line < help) > 0) text = text line "\n"

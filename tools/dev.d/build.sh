@@ -28,6 +28,6 @@ dev_bench() {
 
 dev_package() {
   dev_build
-  install_packages dpkg-dev fakeroot
-  bash packaging/debian.sh build/release build
+  install_packages dpkg-dev
+  bash packaging/debian.sh build/pgstrata build
 }

@@ -4,7 +4,7 @@
 PACKAGES_BUILD=(g++ cmake ninja-build pkg-config libcli11-dev libspdlog-dev libfmt-dev nlohmann-json3-dev libfuse3-dev
   fuse3 libpq-dev libzstd-dev liblz4-dev zlib1g-dev libssl-dev postgresql-15)
 PACKAGES_TEST=(libgtest-dev libgmock-dev clang-19 libclang-rt-19-dev)
-PACKAGES_LONG=(clang-tidy-19 clang-format-19 lintian dpkg-dev fakeroot)
+PACKAGES_LONG=(clang-tidy-19 clang-format-19 lintian dpkg-dev)
 
 say() { printf 'dev: %s\n' "$*" >&2; }
 die() {
