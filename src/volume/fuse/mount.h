@@ -2,6 +2,9 @@
 // hung or dead one cannot hang the caller.
 #pragma once
 
+#include <sys/sysmacros.h>
+#include <sys/types.h>
+
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -19,6 +22,9 @@ struct MountEntry {
   uint32_t device_major = 0;
   uint32_t device_minor = 0;
   bool read_only = false;
+
+  // st_dev of what is in it.
+  [[nodiscard]] dev_t device() const { return ::makedev(device_major, device_minor); }
 };
 
 // The text of a mountinfo file, in its order: of two mounts on one directory, the later one is seen. Lines that do not

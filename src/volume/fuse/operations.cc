@@ -1,8 +1,8 @@
 // Invariants:
 //   - Every request is answered exactly once, before its function returns.
-//   - Nobody ever sees ENOSYS for an operation that works at times: the kernel remembers ENOSYS for good. What is left
-//   out
-//     of the table below is answered so on purpose (open, opendir, create, flush, access, extended attributes, locks).
+//   - Nobody ever sees ENOSYS for an operation that works at times: the kernel remembers it for good. What is left out
+//   of
+//     the table below is answered so on purpose (flush, access, extended attributes, locks).
 //   - A READ is answered in full, shortened only by the end of the file, or with an error: the kernel would take a
 //   short
 //     answer for a hole.
@@ -223,7 +223,13 @@ void Allocate(fuse_req_t request, fuse_ino_t inode, int mode, off_t offset, off_
                                                       static_cast<uint64_t>(length)));
 }
 
+// The kernel asks without first writing back what is dirty (seen on 6.18): a hole of ours may be data there, and cp
+// would lose them. With a write-back cache it is therefore told to call everything data.
 void Seek(fuse_req_t request, fuse_ino_t inode, off_t offset, int whence, fuse_file_info*) {
+  if (ServedOf(request).writeback) {
+    fuse_reply_err(request, ENOSYS);
+    return;
+  }
   if (whence != SEEK_DATA && whence != SEEK_HOLE) return ReplyError(request, vfs::Errno{EINVAL});
   const auto target = whence == SEEK_DATA ? vfs::SeekTarget::kData : vfs::SeekTarget::kHole;
   const auto found = FileSystemOf(request).Seek(ToInode(inode), static_cast<uint64_t>(offset), target);

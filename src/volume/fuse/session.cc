@@ -7,7 +7,6 @@
 #include "volume/fuse/session.h"
 
 #include <fmt/core.h>
-#include <sys/sysmacros.h>
 
 #include <array>
 #include <cstdarg>
@@ -17,7 +16,6 @@
 #include "foundation/base/text.h"
 #include "foundation/io/directory.h"
 #include "volume/fuse/device.h"
-#include "volume/fuse/mount.h"
 #include "volume/fuse/operations.h"
 #include "volume/fuse/request_loop.h"
 
@@ -57,7 +55,9 @@ class Session::Connection {
  public:
   Connection(vfs::FileSystem& file_system, const MountOptions& options)
       : served_{.file_system = &file_system, .writeback = options.writeback && !options.read_only} {}
-  ~Connection() { RemoveMount(); }
+  ~Connection() {
+    if (const auto removed = RemoveMount(); !removed) log::Warning("{}", removed.error().message());
+  }
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
 
@@ -77,18 +77,16 @@ class Session::Connection {
   }
 
   RequestLoop& loop() { return *loop_; }
-  [[nodiscard]] uint64_t device() const { return ::makedev(mount_.device_major, mount_.device_minor); }
+  [[nodiscard]] const MountEntry& mount() const { return mount_; }
 
- private:
-  void RemoveMount() {
-    if (mountpoint_.empty()) return;
-    const auto mount = FindMount(mountpoint_);
-    if (!mount || !*mount || (*mount)->device_minor != mount_.device_minor) return;
-    if (const auto done = Unmount(mountpoint_, {.lazy = true, .abort_first = true}); !done) {
-      log::Warning("{}", done.error().message());
-    }
+  Status RemoveMount() const {
+    if (mountpoint_.empty()) return {};
+    PGS_ASSIGN(const auto mount, FindMount(mountpoint_));
+    if (!mount || mount->device() != mount_.device()) return {};
+    return fuse::Unmount(mountpoint_, {.lazy = true, .abort_first = true});
   }
 
+ private:
   Served served_;
   std::string mountpoint_;
   MountEntry mount_;
@@ -108,6 +106,7 @@ Result<std::unique_ptr<Session>> Session::Mount(vfs::FileSystem& file_system, co
 
 Status Session::Serve() { return connection_->loop().Run(); }
 void Session::Stop() { connection_->loop().Stop(); }
-uint64_t Session::device() const { return connection_->device(); }
+Status Session::Unmount() { return connection_->RemoveMount(); }
+const MountEntry& Session::mount() const { return connection_->mount(); }
 
 }  // namespace pgstrata::fuse

@@ -9,11 +9,11 @@
 // A FileSystem is therefore served by one Session at a time, and changed through it only while it is served.
 #pragma once
 
-#include <cstdint>
 #include <memory>
 #include <string>
 
 #include "foundation/base/error.h"
+#include "volume/fuse/mount.h"
 #include "volume/vfs/file_system.h"
 
 namespace pgstrata::fuse {
@@ -34,7 +34,7 @@ class Session {
   // touches the mount is answered before Serve runs. `file_system` outlives the session. kUnavailable or kPermission
   // with a hint where FUSE cannot be used here.
   static Result<std::unique_ptr<Session>> Mount(vfs::FileSystem& file_system, const MountOptions& options);
-  // Unmounts, aborting first: what is dirty in the page cache is lost. Serve has returned, or was never called.
+  // Unmounts. Serve has returned, or was never called.
   ~Session();
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
@@ -45,9 +45,12 @@ class Session {
   // Makes Serve return after the requests in progress; from any thread, any number of times. Whoever uses the mount
   // afterwards waits until it is unmounted or this process ends.
   void Stop();
+  // Cuts the connection, so that what is dirty in the page cache is dropped and whoever uses the mount gets errors, and
+  // removes the mount, whoever uses it; Serve then returns. From any thread. What was mounted by others stays.
+  Status Unmount();
 
-  // The device number of the mounted file system: st_dev of every file in it, and the number of its FUSE connection.
-  [[nodiscard]] uint64_t device() const;
+  // As it was made.
+  [[nodiscard]] const MountEntry& mount() const;
 
  private:
   class Connection;
