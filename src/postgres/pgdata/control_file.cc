@@ -83,8 +83,7 @@ std::unexpected<Error> Unsupported(std::string what, std::string hint) {
 }
 
 bool ChecksumStandsAt(ByteView bytes, size_t position) {
-  return position + kChecksumSize <= bytes.size() &&
-         Crc32c(bytes.first(position)) == LoadLe<uint32_t>(bytes, position);
+  return position + kChecksumSize <= bytes.size() && Crc32c(bytes.first(position)) == LoadLe<uint32_t>(bytes, position);
 }
 
 // A sound checksum at any other place says that the file is whole, only not ours to read.
@@ -259,7 +258,8 @@ Result<ControlFile> ParseControlFile(ByteView bytes) {
   }
   control.state = static_cast<ClusterState>(state);
   const auto wal_level = LoadLe<uint32_t>(bytes, offset::kWalLevel);
-  if (wal_level > static_cast<uint32_t>(WalLevel::kLogical)) return Damaged(fmt::format("{} is no wal_level", wal_level));
+  if (wal_level > static_cast<uint32_t>(WalLevel::kLogical))
+    return Damaged(fmt::format("{} is no wal_level", wal_level));
   control.wal_level = static_cast<WalLevel>(wal_level);
   return control;
 }

@@ -18,8 +18,7 @@ int64_t ScaleClamped(int64_t value, int64_t factor) {
 Timestamp FromPgTime(int64_t seconds) { return {ScaleClamped(seconds, 1'000'000'000)}; }
 
 Timestamp FromTimestampTz(int64_t microseconds) {
-  const int64_t since_1970 =
-      microseconds > kMax - kMicrosecondsTo2000 ? kMax : microseconds + kMicrosecondsTo2000;
+  const int64_t since_1970 = microseconds > kMax - kMicrosecondsTo2000 ? kMax : microseconds + kMicrosecondsTo2000;
   return {ScaleClamped(since_1970, 1'000)};
 }
 

@@ -22,8 +22,9 @@ Result<int> ParsePgVersion(std::string_view text) {
     return Fail(ErrorCode::kCorrupt, "\"PG_VERSION\" does not hold a version of PostgreSQL");
   }
   if (!number || *number < kOldestMajorVersion || *number > kNewestMajorVersion) {
-    return Fail(Error(ErrorCode::kUnsupported, fmt::format("the cluster is of PostgreSQL {}", word))
-                    .WithHint(fmt::format("versions {} to {} are supported", kOldestMajorVersion, kNewestMajorVersion)));
+    return Fail(
+        Error(ErrorCode::kUnsupported, fmt::format("the cluster is of PostgreSQL {}", word))
+            .WithHint(fmt::format("versions {} to {} are supported", kOldestMajorVersion, kNewestMajorVersion)));
   }
   return static_cast<int>(*number);
 }

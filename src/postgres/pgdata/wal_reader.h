@@ -37,7 +37,8 @@ class WalReader {
  public:
   WalReader(WalSource& source, TimelineHistory history, WalReaderOptions options);
 
-  // Goes to the record that starts at `lsn`, or the first one after it where `lsn` lies inside a record.
+  // Goes to the record that starts at `lsn`, or the first one after it where `lsn` lies inside a record. kMissingWal
+  // where the segment is absent. WAL that ends before `lsn` is no error: Next says it.
   Status Seek(Lsn lsn);
 
   // The next record. Nothing at the end of valid WAL: there position() is where a record should have begun and
@@ -57,27 +58,36 @@ class WalReader {
 
  private:
   struct PageHeader {
+    Lsn address;
     TimelineId timeline;
     uint16_t info = 0;
     uint32_t remaining_length = 0;  // of the record that continues here
     uint32_t size = 0;              // of the header itself
   };
-  // Nothing where valid WAL ends before it; end_reason_ is set.
+  // The bytes of a record, not yet checked.
+  struct RawRecord {
+    Lsn start;
+    Lsn end;
+    TimelineId timeline;
+    ByteView bytes;
+  };
+  // Nothing where valid WAL ends; end_reason_ is set.
   template <typename T>
   using Found = Result<std::optional<T>>;
 
   std::nullopt_t EndsHere(std::string reason);
   std::unexpected<Error> Missing(const WalSegment& segment);
-  // Makes the page that begins at `page` the one in page_bytes_.
-  Found<PageHeader> LoadPage(Lsn page);
+  [[nodiscard]] Lsn ServedUpTo() const;
+  Status CheckServed(Lsn end);
+  Result<size_t> ReadSegment(uint64_t number, uint64_t offset);
   Result<bool> FillBuffer(Lsn page);
+  Found<PageHeader> LoadPage(Lsn page);
   Found<PageHeader> CheckPage(Lsn page);
-  Status CheckLongHeader(const WalSegment& segment) const;
-  Found<WalRecord> ReadRecord(Lsn at, bool sequential);
-  Found<Lsn> Assemble(Lsn at, uint32_t total_length, const PageHeader& first);
-  Found<WalRecord> Decode(WalRecord record);
-  Status CheckTimeline(Lsn at, Lsn end);
-  Result<Lsn> FirstRecordOnOrAfter(Lsn page);
+  Status CheckLongHeader() const;
+  Found<RawRecord> ReadRaw(Lsn at);
+  Found<RawRecord> ReadAcrossPages(RawRecord record, uint32_t total_length);
+  Found<WalRecord> ReadRecord(Lsn at, Lsn previous);
+  Found<Lsn> FirstRecordFrom(Lsn page);
 
   WalSource& source_;
   TimelineHistory history_;
@@ -87,11 +97,11 @@ class WalReader {
   std::string end_reason_;
   std::optional<WalSegment> missing_;
 
-  std::optional<WalSegment> segment_;  // which file buffer_ is from
+  std::optional<WalSegment> segment_;  // the file that buffer_ is from
   Lsn buffer_start_;
-  std::vector<std::byte> buffer_;
-  ByteView page_bytes_;
-  std::vector<std::byte> record_;
+  std::vector<std::byte> buffer_;  // whole pages
+  ByteView page_;                  // in buffer_
+  std::vector<std::byte> record_;  // one that crosses pages
 };
 
 // Reads from `redo` to the record that ends the backup begun at `start`, and returns the LSN at which it is consistent.
