@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 namespace pgstrata::io {
 namespace {
 
@@ -23,6 +25,16 @@ TEST(Process, MissingProgramIsAnError) {
   const auto run = Process::Spawn({.argv = {"/no/such/program"}});
   ASSERT_FALSE(run.has_value());
   EXPECT_EQ(run.error().code(), ErrorCode::kNotFound);
+}
+
+TEST(Process, WithoutNetworkSeesLoopbackOnly) {
+  ASSERT_TRUE(CanIsolateNetwork());
+  const auto run = RunAndCapture({.argv = {"/bin/cat", "/proc/self/net/dev"}, .without_network = true});
+  ASSERT_TRUE(run.has_value()) << run.error().message();
+  EXPECT_EQ(run->status.AsShell(), 0) << run->standard_error;
+  EXPECT_NE(run->standard_output.find("lo:"), std::string::npos);
+  EXPECT_EQ(run->standard_output.find("eth"), std::string::npos) << run->standard_output;
+  EXPECT_EQ(std::ranges::count(run->standard_output, '\n'), 3) << "two lines of heading and one interface";
 }
 
 TEST(Process, EndEscalatesToKill) {

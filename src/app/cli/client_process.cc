@@ -16,13 +16,13 @@ constexpr auto kClientGrace = 3s;
 
 Result<ClientEnd> RunClient(const std::vector<std::string>& argv, const io::Environment& environment,
                             SignalQueue& signals, int worker_pidfd) {
-  PGS_ASSIGN(io::Process client, io::Process::Spawn({.argv = argv,
-                                                     .environment = environment,
-                                                     .signal_when_parent_dies = SIGHUP}));
+  PGS_ASSIGN(io::Process client,
+             io::Process::Spawn({.argv = argv, .environment = environment, .signal_when_parent_dies = SIGHUP}));
   std::array<pollfd, 3> polled{pollfd{client.pidfd(), POLLIN, 0}, pollfd{signals.fd(), POLLIN, 0},
                                pollfd{worker_pidfd, POLLIN, 0}};
   while (true) {
-    if (::poll(polled.data(), polled.size(), -1) < 0 && errno != EINTR) return FailErrno("could not wait for the client");
+    if (::poll(polled.data(), polled.size(), -1) < 0 && errno != EINTR)
+      return FailErrno("could not wait for the client");
     if ((polled[0].revents & POLLIN) != 0) {
       PGS_ASSIGN(const auto status, client.Wait());
       return ClientEnd{.status = status->AsShell()};

@@ -15,8 +15,8 @@ struct ClientEnd {
 };
 
 // Runs `argv` on our terminal until it ends. Ctrl-C belongs to it (the terminal sends it to both); a signal sent to us
-// alone is passed on; SIGTERM, SIGHUP and SIGQUIT end it, if need be by SIGKILL, and `status` is then 128 + that signal.
-// `worker_pidfd` becomes readable when the database is gone: the client is ended.
+// alone is passed on; SIGTERM, SIGHUP and SIGQUIT end it, if need be by SIGKILL, and `status` is then 128 + that
+// signal. `worker_pidfd` becomes readable when the database is gone: the client is ended.
 Result<ClientEnd> RunClient(const std::vector<std::string>& argv, const io::Environment& environment,
                             SignalQueue& signals, int worker_pidfd);
 

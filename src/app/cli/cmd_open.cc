@@ -2,7 +2,6 @@
 
 #include <cstdlib>
 #include <memory>
-#include <nlohmann/json.hpp>
 #include <ostream>
 
 #include "app/cli/client_process.h"
@@ -13,6 +12,7 @@
 #include "branch/branch/session.h"
 #include "foundation/base/clock.h"
 #include "foundation/base/text.h"
+#include "foundation/codec/json.h"
 #include "foundation/io/file.h"
 
 namespace pgstrata::cli {
@@ -21,8 +21,8 @@ namespace {
 struct OpenArguments {
   SourceArguments source;
   branch::OpenRequest request;
-  std::vector<std::string> psql_script;     // -c and -f with their values, in the order of the command line
-  std::vector<std::string> trailing;  // after "--"
+  std::vector<std::string> psql_script;  // -c and -f with their values, in the order of the command line
+  std::vector<std::string> trailing;     // after "--"
   bool shell = false;
   bool exec = false;
   bool quiet = false;
@@ -59,13 +59,13 @@ Status CheckArguments(const OpenArguments& arguments) {
 
 Status WriteReport(const std::string& path, const branch::Session& session, const std::string& source,
                    double total_ms) {
-  nlohmann::ordered_json report;
+  codec::Json report;
   report["source"] = source;
   report["server_version"] = session.installation().version.ToString();
   for (const auto& step : session.steps()) report["steps_ms"][step.name] = step.milliseconds;
   report["total_ms"] = total_ms;
   report["layer_bytes"] = session.LayerBytes();
-  return io::WriteWholeFile(path, report.dump(2) + '\n', 0644);
+  return io::WriteWholeFile(path, codec::FormatJson(report, 2) + '\n', 0644);
 }
 
 Result<int> RunOpen(OpenArguments& arguments, Output& output) {
@@ -77,9 +77,10 @@ Result<int> RunOpen(OpenArguments& arguments, Output& output) {
   arguments.request.wal_archives = std::move(source.wal_archives);
   const branch::OpenEvents events{
       .warning = [&](const std::string& text) { output.err << "pgstrata: warning: " << text << std::endl; },
-      .progress = [&](const std::string& text) {
-        if (!arguments.quiet) output.err << text << std::endl;
-      },
+      .progress =
+          [&](const std::string& text) {
+            if (!arguments.quiet) output.err << text << std::endl;
+          },
       .cancel_fd = signals.fd(),
   };
   auto opened = branch::Session::Open(std::move(arguments.request), events);
@@ -138,15 +139,18 @@ void AddOpenCommand(CLI::App& app, Action& action, std::vector<std::string> trai
       ->type_name("LIB")
       ->expected(1)
       ->take_all();
-  command->add_option("--with-preload", request.libraries.with, "Load a library that is not known to be quiet (repeatable)")
+  command
+      ->add_option("--with-preload", request.libraries.with,
+                   "Load a library that is not known to be quiet (repeatable)")
       ->type_name("LIB")
       ->expected(1)
       ->take_all();
   command->add_flag("--no-text-index", request.no_text_index, "Keep the planner off indexes whose collation changed");
   command->add_option("--json", arguments->json_file, "Write timings and sizes to FILE")->type_name("FILE");
   command->add_flag("-q,--quiet", arguments->quiet, "No steps and timings on stderr");
-  SetExamples(*command, {"pgstrata open /backups/monday", "pgstrata open /backups/monday -c 'select count(*) from orders'",
-                         "pgstrata open /backups/monday --exec -- pg_dump -t orders -f orders.sql"});
+  SetExamples(*command,
+              {"pgstrata open /backups/monday", "pgstrata open /backups/monday -c 'select count(*) from orders'",
+               "pgstrata open /backups/monday --exec -- pg_dump -t orders -f orders.sql"});
   command->callback([command, sql, file, arguments, &action] {
     arguments->psql_script = ScriptOptions(*command, sql, file);
     action = [arguments](Output& output) { return RunOpen(*arguments, output); };

@@ -1,9 +1,8 @@
-// What every command is made of. One command, one file: cmd_NAME.cc declares its arguments, calls one function of a room
-// and prints. Output goes to the streams that are given, so a test runs a command in process.
+// What every command is made of. One command, one file: cmd_NAME.cc declares its arguments, calls one function of a
+// room and prints. Output goes to the streams that are given, so a test runs a command in process.
 #pragma once
 
 #include <CLI/CLI.hpp>
-
 #include <functional>
 #include <iosfwd>
 #include <string>

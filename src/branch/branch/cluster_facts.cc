@@ -14,9 +14,10 @@ std::string InSource(const image::Image& image, std::string_view path) {
 Result<std::string> ReadRequired(const image::Image& image, std::string_view path) {
   auto text = image::ReadSmallFile(image, path);
   if (text || text.error().code() != ErrorCode::kNotFound) return text;
-  return std::unexpected(Error(ErrorCode::kInvalidArgument, '"' + image.name() + "\" is not a PostgreSQL backup: it has no \"" +
-                                                                std::string(path) + '"')
-                             .WithHint("name the directory that holds PG_VERSION and global/pg_control"));
+  return std::unexpected(
+      Error(ErrorCode::kInvalidArgument,
+            '"' + image.name() + "\" is not a PostgreSQL backup: it has no \"" + std::string(path) + '"')
+          .WithHint("name the directory that holds PG_VERSION and global/pg_control"));
 }
 
 Result<std::optional<pgdata::BackupLabel>> ReadLabel(const image::Image& image) {

@@ -13,10 +13,10 @@
 namespace pgstrata::branch {
 
 enum class ClusterKind {
-  kOnlineBackup,     // has a backup_label: recovery starts at it (trap 1), never at pg_control's checkpoint
-  kStopped,          // shut down cleanly: no recovery
-  kCrashed,          // a copy of a running or crashed primary: crash recovery
-  kStandby,          // a standby, stopped or not: consistent from pg_control's minimum recovery point on
+  kOnlineBackup,  // has a backup_label: recovery starts at it (trap 1), never at pg_control's checkpoint
+  kStopped,       // shut down cleanly: no recovery
+  kCrashed,       // a copy of a running or crashed primary: crash recovery
+  kStandby,       // a standby, stopped or not: consistent from pg_control's minimum recovery point on
 };
 // "online backup", "cleanly stopped data directory", ...
 std::string_view ClusterKindName(ClusterKind kind);
@@ -31,9 +31,9 @@ struct ClusterFacts {
   TimelineId timeline;
 };
 
-// Reads PG_VERSION, pg_control and backup_label. kInvalidArgument where the image is not a cluster, kCorrupt where one of
-// them is damaged, kUnsupported for a version, architecture or format that is not opened (an incremental backup without
-// its chain).
+// Reads PG_VERSION, pg_control and backup_label. kInvalidArgument where the image is not a cluster, kCorrupt where one
+// of them is damaged, kUnsupported for a version, architecture or format that is not opened (an incremental backup
+// without its chain).
 Result<ClusterFacts> InspectCluster(const image::Image& image);
 
 }  // namespace pgstrata::branch

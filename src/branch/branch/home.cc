@@ -20,7 +20,8 @@ std::string FromEnvironment(const char* name) {
 Result<std::string> HomeDirectory() {
   if (const std::string home = FromEnvironment("PGSTRATA_HOME"); !home.empty()) {
     if (home.starts_with('/')) return home;
-    return std::unexpected(Error(ErrorCode::kInvalidArgument, "PGSTRATA_HOME is not an absolute path: \"" + home + '"'));
+    return std::unexpected(
+        Error(ErrorCode::kInvalidArgument, "PGSTRATA_HOME is not an absolute path: \"" + home + '"'));
   }
   if (::geteuid() == 0) return "/var/lib/pgstrata";
   if (const std::string state = FromEnvironment("XDG_STATE_HOME"); state.starts_with('/')) {

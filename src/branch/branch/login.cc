@@ -17,7 +17,8 @@ Result<std::string> ReadMappedCatalog(Oid catalog, const ClusterFileReader& read
   PGS_ASSIGN(const auto map, pgdata::ParseFilenodeMap(AsBytes(map_bytes)));
   const auto file = map.find(catalog);
   if (file == map.end()) {
-    return Fail(ErrorCode::kCorrupt, "global/pg_filenode.map does not know the catalog " + std::to_string(catalog.value));
+    return Fail(ErrorCode::kCorrupt,
+                "global/pg_filenode.map does not know the catalog " + std::to_string(catalog.value));
   }
   return read("global/" + std::to_string(file->second));
 }
@@ -32,7 +33,8 @@ const Role* ChooseRole(const std::vector<Role>& roles, const std::string& wanted
           first([](const Role& role) { return role.oid == pgdata::kBootstrapSuperuser && role.can_login; })) {
     return bootstrap;
   }
-  if (const Role* superuser = first([](const Role& role) { return role.superuser && role.can_login; })) return superuser;
+  if (const Role* superuser = first([](const Role& role) { return role.superuser && role.can_login; }))
+    return superuser;
   return first([](const Role& role) { return role.can_login; });
 }
 
@@ -50,9 +52,9 @@ const Database* ChooseDatabase(const std::vector<Database>& databases) {
 
 }  // namespace
 
-Result<Login> ChooseLogin(int major_version, const std::string& role, const std::string& database,
+Result<Login> ChooseLogin(int major_version, bool settled, const std::string& role, const std::string& database,
                           const ClusterFileReader& read) {
-  pgdata::ClogReader clog([&](std::string_view name) { return read("pg_xact/" + std::string(name)); });
+  pgdata::ClogReader clog([&](std::string_view name) { return read("pg_xact/" + std::string(name)); }, settled);
   const auto status = [&](uint32_t xid) { return clog.Status(xid); };
   PGS_ASSIGN(const std::string role_bytes, ReadMappedCatalog(pgdata::kAuthidCatalog, read));
   PGS_ASSIGN(const auto roles, pgdata::ReadRoles(major_version, pgdata::PagesOf(AsBytes(role_bytes)), status));

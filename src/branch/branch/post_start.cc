@@ -7,8 +7,8 @@
 namespace pgstrata::branch {
 namespace {
 
-// Indexes with a column whose collation has another version here than when it was recorded. The database's own collation
-// (provider "d") carries its version in pg_database since 15.
+// Indexes with a column whose collation has another version here than when it was recorded. The database's own
+// collation (provider "d") carries its version in pg_database since 15.
 constexpr std::string_view kChangedIndexes = R"sql(
   SELECT i.indexrelid::regclass::text, i.indexrelid::text
   FROM pg_index i
@@ -31,17 +31,18 @@ std::string ChangedIndexesQuery(int server_version) {
 
 // One round trip for the usual case in which there is nothing to do.
 std::string OverviewQuery() {
-  return "SELECT (SELECT count(*) FROM pg_catalog.pg_subscription), (SELECT count(*) FROM pg_catalog.pg_prepared_xacts)";
+  return "SELECT (SELECT count(*) FROM pg_catalog.pg_subscription), (SELECT count(*) FROM "
+         "pg_catalog.pg_prepared_xacts)";
 }
 
 Status DisableSubscriptions(client::Connection& connection, const DatabaseConnector& connect) {
-  PGS_ASSIGN(const auto rows,
-             connection.Query("SELECT d.datname, s.subname FROM pg_catalog.pg_subscription s "
-                              "JOIN pg_catalog.pg_database d ON d.oid = s.subdbid ORDER BY 1, 2"));
+  PGS_ASSIGN(const auto rows, connection.Query("SELECT d.datname, s.subname FROM pg_catalog.pg_subscription s "
+                                               "JOIN pg_catalog.pg_database d ON d.oid = s.subdbid ORDER BY 1, 2"));
   std::map<std::string, std::string> statements;
   for (const auto& row : rows) {
     const std::string name = client::QuoteIdentifier(*row[1]);
-    statements[*row[0]] += fmt::format("ALTER SUBSCRIPTION {0} DISABLE; ALTER SUBSCRIPTION {0} SET (slot_name = NONE);", name);
+    statements[*row[0]] +=
+        fmt::format("ALTER SUBSCRIPTION {0} DISABLE; ALTER SUBSCRIPTION {0} SET (slot_name = NONE);", name);
   }
   for (const auto& [database, sql] : statements) {
     PGS_ASSIGN(auto inside, connect(database));
@@ -51,7 +52,8 @@ Status DisableSubscriptions(client::Connection& connection, const DatabaseConnec
 }
 
 Status NamePreparedTransactions(client::Connection& connection, PostStartReport& report) {
-  PGS_ASSIGN(const auto rows, connection.Query("SELECT gid, database, prepared::text FROM pg_catalog.pg_prepared_xacts"));
+  PGS_ASSIGN(const auto rows,
+             connection.Query("SELECT gid, database, prepared::text FROM pg_catalog.pg_prepared_xacts"));
   for (const auto& row : rows) {
     report.warnings.push_back(fmt::format(
         "transaction {0} of database \"{1}\", prepared at {2}, holds its locks; end it with ROLLBACK PREPARED {0}",

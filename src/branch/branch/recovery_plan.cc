@@ -34,31 +34,34 @@ std::optional<Lsn> EndFromManifest(const image::Image& image) {
   return Lsn::Parse(std::string_view(*tail).substr(begin, tail->find('"', begin) - begin));
 }
 
-// The stop location in the backup history file of this very backup, which its start names.
-std::optional<Lsn> EndFromHistory(const WalInventory& inventory, const ClusterFacts& facts) {
+// The backup history file of this very backup, which its start names.
+std::optional<pgdata::BackupHistory> FindBackupHistory(const WalInventory& inventory, const ClusterFacts& facts) {
   for (const auto& name : inventory.BackupHistories()) {
     const auto file = inventory.Open(name);
     if (!file) continue;
     std::string text((*file)->size(), '\0');
     if (!(*file)->ReadAt(0, std::as_writable_bytes(std::span(text)))) continue;
-    const auto history = pgdata::ParseBackupHistory(text);
+    auto history = pgdata::ParseBackupHistory(text);
     if (history && history->label.start == facts.label->start && history->label.label == facts.label->label) {
-      return history->stop;
+      return *std::move(history);
     }
   }
   return std::nullopt;
 }
 
-std::optional<Lsn> WrittenConsistentPoint(const image::Image& image, const WalInventory& inventory,
-                                          const ClusterFacts& facts) {
-  if (facts.kind == ClusterKind::kStandby) return facts.control.min_recovery_point;
-  if (facts.kind != ClusterKind::kOnlineBackup) return std::nullopt;
-  if (const auto end = EndFromManifest(image)) return end;
-  return EndFromHistory(inventory, facts);
+void FindWrittenEnd(const image::Image& image, const WalInventory& inventory, const ClusterFacts& facts,
+                    RecoveryPlan& plan) {
+  if (facts.kind == ClusterKind::kStandby) plan.consistent_at = facts.control.min_recovery_point;
+  if (!facts.label) return;
+  const auto history = FindBackupHistory(inventory, facts);
+  if (history) plan.stop_time = history->stop_time;
+  if (facts.kind == ClusterKind::kStandby) return;
+  plan.consistent_at = EndFromManifest(image);
+  if (!plan.consistent_at && history) plan.consistent_at = history->stop;
 }
 
-// Replaying past where it becomes consistent is right for what a cluster brings in its own pg_wal; an archive is drawn on
-// only as far as consistency needs, or, where nobody wrote that down, as far as it goes without a gap.
+// Replaying past where it becomes consistent is right for what a cluster brings in its own pg_wal; an archive is drawn
+// on only as far as consistency needs, or, where nobody wrote that down, as far as it goes without a gap.
 Status CollectSegments(const WalInventory& inventory, const ClusterFacts& facts, RecoveryPlan& plan) {
   const auto segment_size = facts.control.wal_segment_size;
   PGS_ASSIGN(const auto history, inventory.History(facts.timeline));
@@ -87,9 +90,9 @@ RecoveryMode ModeFor(ClusterKind kind) {
 }
 
 Status MissingTablespace(const image::Image& image, const std::string& oid, const std::string& location) {
-  return std::unexpected(
-      Error(ErrorCode::kNotFound, "tablespace " + oid + " (\"" + location + "\") is missing from \"" + image.name() + '"')
-          .WithHint("put its directory, or a link to it, at pg_tblspc/" + oid + " of the backup"));
+  return std::unexpected(Error(ErrorCode::kNotFound,
+                               "tablespace " + oid + " (\"" + location + "\") is missing from \"" + image.name() + '"')
+                             .WithHint("put its directory, or a link to it, at pg_tblspc/" + oid + " of the backup"));
 }
 
 void CollectHistories(const WalInventory& inventory, TimelineId newest, RecoveryPlan& plan) {
@@ -105,7 +108,7 @@ Result<RecoveryPlan> PlanRecovery(const image::Image& image, const ClusterFacts&
   RecoveryPlan plan;
   plan.mode = ModeFor(facts.kind);
   PGS_ASSIGN(const WalInventory inventory, WalInventory::Take(image, archives));
-  plan.consistent_at = WrittenConsistentPoint(image, inventory, facts);
+  FindWrittenEnd(image, inventory, facts, plan);
   PGS_TRY(CollectSegments(inventory, facts, plan));
   CollectHistories(inventory, facts.timeline, plan);
   return plan;
@@ -126,8 +129,9 @@ Status CheckTablespaces(const image::Image& image) {
 
 Status CheckComplete(const RecoveryPlan& plan, const image::Image& image) {
   if (plan.missing_segment.empty()) return {};
-  return std::unexpected(Error(ErrorCode::kMissingWal, "WAL segment \"" + plan.missing_segment + "\" is missing: without it \"" +
-                                                           image.name() + "\" cannot become consistent")
+  return std::unexpected(Error(ErrorCode::kMissingWal, "WAL segment \"" + plan.missing_segment +
+                                                           "\" is missing: without it \"" + image.name() +
+                                                           "\" cannot become consistent")
                              .WithHint("name the directory that holds it (a WAL archive) with --wal DIR"));
 }
 
@@ -147,10 +151,9 @@ Result<Lsn> FindConsistentPoint(const image::Image& image, const ClusterFacts& f
       const auto& size = facts.control.wal_segment_size;
       const pgdata::WalSegment segment{reader.history().TimelineAt(reader.position()),
                                        pgdata::SegmentNumber(reader.position(), size)};
-      return Fail(ErrorCode::kMissingWal,
-                  "WAL ends in segment \"" + pgdata::SegmentName(segment, size) + "\" at " +
-                      reader.position().ToString() + ", before the minimum recovery point " +
-                      facts.control.min_recovery_point.ToString());
+      return Fail(ErrorCode::kMissingWal, "WAL ends in segment \"" + pgdata::SegmentName(segment, size) + "\" at " +
+                                              reader.position().ToString() + ", before the minimum recovery point " +
+                                              facts.control.min_recovery_point.ToString());
     }
   }
   return std::max(facts.control.min_recovery_point, facts.redo);

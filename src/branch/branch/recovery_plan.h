@@ -1,10 +1,11 @@
 // How a server gets from the image to a consistent database.
 //
-// PostgreSQL has two ways. *Crash recovery* (no signal file) replays what lies in pg_wal and keeps the timeline; it checks
-// the end of an online backup, but never pg_control's minimum recovery point. *Archive recovery* (recovery.signal) checks
-// that too and then begins a new timeline. So everything that comes from a primary recovers the first way, and what comes
-// from a standby (trap 37) the second. Neither ever fetches WAL by itself: segments that lie elsewhere (--wal) are shown
-// inside pg_wal, so no restore_command can reach out of the branch, and no recovery target is left to be missed (6).
+// PostgreSQL has two ways. *Crash recovery* (no signal file) replays what lies in pg_wal and keeps the timeline; it
+// checks the end of an online backup, but never pg_control's minimum recovery point. *Archive recovery*
+// (recovery.signal) checks that too and then begins a new timeline. So everything that comes from a primary recovers
+// the first way, and what comes from a standby (trap 37) the second. Neither ever fetches WAL by itself: segments that
+// lie elsewhere (--wal) are shown inside pg_wal, so no restore_command can reach out of the branch, and no recovery
+// target is left to be missed (6).
 #pragma once
 
 #include <memory>
@@ -31,6 +32,8 @@ struct RecoveryPlan {
   RecoveryMode mode = RecoveryMode::kNone;
   // Where it becomes consistent, as far as that is written down somewhere; the WAL itself is not read.
   std::optional<Lsn> consistent_at;
+  // When the backup ended, in the words of its backup history file, where that is at hand.
+  std::string stop_time;
   // Segments from the redo point on that are at hand, in pg_wal or in an archive, without a gap.
   std::vector<std::string> segments;
   // Those of them, and history files, that have to be shown in pg_wal.
@@ -43,14 +46,15 @@ struct RecoveryPlan {
 Result<RecoveryPlan> PlanRecovery(const image::Image& image, const ClusterFacts& facts,
                                   const std::vector<std::unique_ptr<image::WalArchive>>& archives);
 
-// kNotFound, naming the tablespace, when the image lacks one that its tablespace_map lists or that a link leads away to.
+// kNotFound, naming the tablespace, when the image lacks one that its tablespace_map lists or that a link leads away
+// to.
 Status CheckTablespaces(const image::Image& image);
 
 // kMissingWal, naming the segment and what to do, when the plan lacks one.
 Status CheckComplete(const RecoveryPlan& plan, const image::Image& image);
 
-// Reads the WAL from the redo point to where the cluster becomes consistent. kMissingWal naming the segment that ends it
-// early. Costs the reading of all that WAL: for saying why a recovery failed, and for `info`.
+// Reads the WAL from the redo point to where the cluster becomes consistent. kMissingWal naming the segment that ends
+// it early. Costs the reading of all that WAL: for saying why a recovery failed, and for `info`.
 Result<Lsn> FindConsistentPoint(const image::Image& image, const ClusterFacts& facts,
                                 const std::vector<std::unique_ptr<image::WalArchive>>& archives);
 

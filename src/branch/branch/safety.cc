@@ -11,16 +11,29 @@ constexpr mode_t kDirectoryMode = 0700;
 constexpr mode_t kFileMode = 0600;
 
 // Of the source's server, not of the data.
-constexpr std::array kLeftOvers = {"postmaster.pid",     "postmaster.opts", "recovery.conf",
-                                   "recovery.signal",    "standby.signal",  "tablespace_map",
-                                   "backup_label.old",   "tablespace_map.old"};
+constexpr std::array kLeftOvers = {"postmaster.pid", "postmaster.opts", "recovery.conf",    "recovery.signal",
+                                   "standby.signal", "tablespace_map",  "backup_label.old", "tablespace_map.old"};
 
 // What initdb makes and may be empty in a backup. PostgreSQL makes pg_wal/archive_status itself.
 constexpr std::array kDirectories = {
-    "pg_commit_ts", "pg_dynshmem",       "pg_logical",           "pg_logical/mappings", "pg_logical/snapshots",
-    "pg_multixact", "pg_multixact/members", "pg_multixact/offsets", "pg_notify",        "pg_replslot",
-    "pg_serial",    "pg_snapshots",      "pg_stat",              "pg_stat_tmp",         "pg_subtrans",
-    "pg_tblspc",    "pg_twophase",       "pg_wal",
+    "pg_commit_ts",
+    "pg_dynshmem",
+    "pg_logical",
+    "pg_logical/mappings",
+    "pg_logical/snapshots",
+    "pg_multixact",
+    "pg_multixact/members",
+    "pg_multixact/offsets",
+    "pg_notify",
+    "pg_replslot",
+    "pg_serial",
+    "pg_snapshots",
+    "pg_stat",
+    "pg_stat_tmp",
+    "pg_subtrans",
+    "pg_tblspc",
+    "pg_twophase",
+    "pg_wal",
 };
 
 Status MakeMissingDirectories(vfs::FileSystem& volume, vfs::Owner owner) {

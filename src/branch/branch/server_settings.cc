@@ -5,9 +5,9 @@
 #include <algorithm>
 #include <array>
 
+#include "foundation/base/text.h"
 #include "foundation/io/directory.h"
 #include "foundation/io/process.h"
-#include "foundation/base/text.h"
 #include "postgres/pgdata/config_file.h"
 
 namespace pgstrata::branch {
@@ -19,24 +19,34 @@ using SourceSettings = std::map<std::string, std::string>;
 // Settings that give stored data or SQL texts their meaning; all others are ours. Names with a dot (of extensions and
 // applications) are kept too.
 constexpr std::array kMeaningful = {
-    "array_nulls",        "backslash_quote", "bytea_output", "datestyle",
-    "default_table_access_method", "default_text_search_config", "default_toast_compression",
-    "extra_float_digits", "intervalstyle",   "quote_all_identifiers",
-    "search_path",        "standard_conforming_strings",     "transform_null_equals",
-    "xmlbinary",          "xmloption",
+    "array_nulls",
+    "backslash_quote",
+    "bytea_output",
+    "datestyle",
+    "default_table_access_method",
+    "default_text_search_config",
+    "default_toast_compression",
+    "extra_float_digits",
+    "intervalstyle",
+    "quote_all_identifiers",
+    "search_path",
+    "standard_conforming_strings",
+    "transform_null_equals",
+    "xmlbinary",
+    "xmloption",
 };
 // Kept where this machine has the locale.
 constexpr std::array kLocales = {"lc_messages", "lc_monetary", "lc_numeric", "lc_time"};
 
 // Libraries that watch or plan, and neither connect anywhere nor start jobs (trap 23). Others need --with-preload.
 constexpr std::array kQuietLibraries = {
-    "auto_explain",  "pg_hint_plan",   "pg_qualstats",  "pg_stat_kcache", "pg_stat_statements", "pg_wait_sampling",
-    "passwordcheck", "pgaudit",        "plpgsql_check", "set_user",
+    "auto_explain",     "pg_hint_plan",  "pg_qualstats", "pg_stat_kcache", "pg_stat_statements",
+    "pg_wait_sampling", "passwordcheck", "pgaudit",      "plpgsql_check",  "set_user",
 };
 // Libraries whose purpose is to act: run jobs, connect to other servers. Left out without a question.
 constexpr std::array kActingLibraries = {
-    "basic_archive", "bdr", "citus", "citus_columnar", "pg_cron", "pg_net", "pg_partman_bgw", "pg_prewarm", "pglogical",
-    "pg_squeeze",    "spock", "timescaledb", "worker_spi",
+    "basic_archive", "bdr",       "citus",      "citus_columnar", "pg_cron",     "pg_net",     "pg_partman_bgw",
+    "pg_prewarm",    "pglogical", "pg_squeeze", "spock",          "timescaledb", "worker_spi",
 };
 
 template <size_t N>
@@ -80,7 +90,8 @@ Result<std::string> LibraryDirectory(const instance::Installation& installation)
   if (const std::string beside = installation.bin_directory + "/../lib"; io::Exists(beside + "/dict_snowball.so")) {
     return beside;
   }
-  if (const std::string below = installation.bin_directory + "/../lib/postgresql"; io::Exists(below + "/dict_snowball.so")) {
+  if (const std::string below = installation.bin_directory + "/../lib/postgresql";
+      io::Exists(below + "/dict_snowball.so")) {
     return below;
   }
   PGS_ASSIGN(const auto run, io::RunAndCapture({.argv = {installation.Program("pg_config"), "--pkglibdir"}}));
@@ -108,8 +119,10 @@ Result<std::vector<std::string>> ChooseLibraries(const std::string& list, const 
     if (wanted || quiet || unknown_and_missing) {
       chosen.push_back(entry);
     } else {
-      plan.warnings.push_back("library \"" + name + "\" of shared_preload_libraries is not loaded, because it may act on "
-                              "its own; load it with --with-preload " + name);
+      plan.warnings.push_back("library \"" + name +
+                              "\" of shared_preload_libraries is not loaded, because it may act on "
+                              "its own; load it with --with-preload " +
+                              name);
     }
   }
   for (const auto& name : request.with) {
@@ -169,8 +182,8 @@ void SetForThrowaway(const instance::ServerVersion& version, Settings& settings)
       .Set("shared_buffers", "128MB");
 }
 
-// Not below what the WAL was written under (trap 11); a standby's recovery refuses lower values, and prepared transactions
-// need their slots even after a clean stop (trap 34).
+// Not below what the WAL was written under (trap 11); a standby's recovery refuses lower values, and prepared
+// transactions need their slots even after a clean stop (trap 34).
 void SetCapacities(const pgdata::ControlFile& control, Settings& settings) {
   const auto at_least = [&](const char* name, uint32_t control_value, uint32_t ours) {
     settings.Set(name, std::to_string(std::max(control_value, ours)));
@@ -182,7 +195,8 @@ void SetCapacities(const pgdata::ControlFile& control, Settings& settings) {
   at_least("max_locks_per_transaction", control.max_locks_per_transaction, 64);
 }
 
-// As the cluster has it: another level would be written into the branch's pg_control and WAL. "minimal" excludes senders.
+// As the cluster has it: another level would be written into the branch's pg_control and WAL. "minimal" excludes
+// senders.
 void SetWalLevel(const pgdata::ControlFile& control, Settings& settings) {
   settings.Set("wal_level", std::string(pgdata::WalLevelName(control.wal_level)));
   if (control.wal_level == pgdata::WalLevel::kMinimal) settings.Set("max_wal_senders", "0");
@@ -200,7 +214,8 @@ Result<ServerPlan> PlanServer(const ClusterFacts& facts, const RecoveryPlan& rec
   const auto& source = configuration.settings;
   KeepMeaning(source, installation.version, plan);
   const auto listed = source.find("shared_preload_libraries");
-  PGS_ASSIGN(const auto loaded, ChooseLibraries(listed == source.end() ? "" : listed->second, libraries, installation, plan));
+  PGS_ASSIGN(const auto loaded,
+             ChooseLibraries(listed == source.end() ? "" : listed->second, libraries, installation, plan));
   plan.settings.Set("shared_preload_libraries", pgdata::JoinLibraryList(loaded));
   StayAwayFromProduction(installation.version, plan.settings);
   DropRecoveryTargets(plan.settings);

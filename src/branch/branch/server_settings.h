@@ -1,5 +1,5 @@
-// The configuration of an opened database: what keeps it from reaching production, what makes it start fast, what its data
-// need in order to mean the same. docs/safety.md gives the reasons, trap by trap.
+// The configuration of an opened database: what keeps it from reaching production, what makes it start fast, what its
+// data need in order to mean the same. docs/safety.md gives the reasons, trap by trap.
 #pragma once
 
 #include <string>

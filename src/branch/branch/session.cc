@@ -3,6 +3,8 @@
 #include <fmt/core.h>
 #include <unistd.h>
 
+#include <map>
+
 #include "backup/image/overlay_image.h"
 #include "branch/branch/home.h"
 #include "branch/branch/post_start.h"
@@ -32,13 +34,14 @@ Result<io::UserIdentity> ServerUser(const std::string& wanted) {
 }
 
 // The image with the WAL from archives inside its pg_wal.
-std::shared_ptr<const image::Image> WithWal(std::shared_ptr<const image::Image> image, const RecoveryPlan& plan) {
-  if (plan.from_archives.empty()) return image;
-  auto combined = std::make_shared<image::ImageWithFiles>(std::move(image));
-  for (const auto& wal : plan.from_archives) {
-    combined->Add("pg_wal/" + wal.name, [archive = wal.archive, name = wal.name] { return archive->Open(name); });
+Result<std::shared_ptr<const image::Image>> WithWal(std::shared_ptr<const image::Image> image, const RecoveryPlan& plan,
+                                                    uint64_t segment_size) {
+  std::map<const image::WalArchive*, std::vector<std::string>> names;
+  for (const auto& wal : plan.from_archives) names[wal.archive].push_back(wal.name);
+  for (const auto& [archive, wal_names] : names) {
+    PGS_ASSIGN(image, image::WithWal(std::move(image), *archive, wal_names, segment_size));
   }
-  return combined;
+  return image;
 }
 
 }  // namespace
@@ -87,33 +90,32 @@ Status Session::MakeVolume() {
   PGS_ASSIGN(const std::string home, HomeDirectory());
   PGS_ASSIGN(directory_, SessionDirectory::Create(home, owner_, request_.image->name()));
   const SourceConfiguration configuration = ReadSourceConfiguration(*request_.image);
-  PGS_ASSIGN(const ServerPlan plan, PlanServer(facts_, recovery_, configuration, request_.libraries, installation_,
-                                               directory_.path()));
+  PGS_ASSIGN(const ServerPlan plan,
+             PlanServer(facts_, recovery_, configuration, request_.libraries, installation_, directory_.path()));
   for (const auto& warning : plan.warnings) events_.warning(warning);
   PGS_TRY(WriteServerFiles(plan));
-  PGS_ASSIGN(const auto volume, layer::Volume::Create({.image = WithWal(request_.image, recovery_),
-                                                       .directory = directory_.layer(),
-                                                       .owner = {owner_.uid, owner_.gid}}));
-  PGS_TRY(MakeSafe(*volume, recovery_, {owner_.uid, owner_.gid}));
+  PGS_ASSIGN(auto image, WithWal(request_.image, recovery_, facts_.control.wal_segment_size.bytes()));
+  const vfs::Owner owner{owner_.uid, owner_.gid};
+  PGS_ASSIGN(const auto volume,
+             layer::Volume::Create({.image = std::move(image), .directory = directory_.layer(), .owner = owner}));
+  PGS_TRY(MakeSafe(*volume, recovery_, owner));
   ChooseOfflineLogin([&](std::string_view path) { return vfs::ReadFileAt(*volume, std::string(path)); });
   Mark("prepare");
-  PGS_ASSIGN(worker_, worker::StartWorker(*volume, {.mountpoint = directory_.mountpoint(),
-                                                    .log_file = directory_.worker_log(),
-                                                    .allow_other = owner_.uid != ::geteuid(),
-                                                    .keep_open = {directory_.lock_fd()},
-                                                    .on_parent_death = [path = directory_.path()] {
-                                                      static_cast<void>(EndServerOf(path));
-                                                    },
-                                                    .after_unmount_on_parent_death = [path = directory_.path()] {
-                                                      static_cast<void>(RemoveSession(path));
-                                                    }}));
+  PGS_ASSIGN(
+      worker_,
+      worker::StartWorker(
+          *volume, {.mount = {.mountpoint = directory_.mountpoint(), .allow_other = owner_.uid != ::geteuid()},
+                    .log_file = directory_.worker_log(),
+                    .on_parent_death = [path = directory_.path()] { static_cast<void>(EndServerOf(path)); },
+                    .after_parent_death = [path = directory_.path()] { static_cast<void>(RemoveSession(path)); }}));
   Mark("mount");
   return {};
 }
 
 // A guess that recovery may prove wrong: a file that cannot be read yet is no reason to stop here.
 void Session::ChooseOfflineLogin(const ClusterFileReader& read) {
-  const auto login = ChooseLogin(facts_.major_version, request_.role, request_.database, read);
+  const auto login =
+      ChooseLogin(facts_.major_version, facts_.kind == ClusterKind::kStopped, request_.role, request_.database, read);
   login_ = login.value_or(Login{.role = request_.role.empty() ? "postgres" : request_.role,
                                 .database = request_.database.empty() ? "postgres" : request_.database});
 }
@@ -146,16 +148,15 @@ client::ConnectionParameters Session::Parameters(const std::string& database) co
 
 std::expected<client::Connection, instance::StartError> Session::WaitForLogin() {
   const instance::WaitOptions options{
-      .cancel_fd = events_.cancel_fd,
-      .progress = [this](std::chrono::milliseconds waited, std::string_view line) {
+      .cancel_fd = events_.cancel_fd, .progress = [this](std::chrono::milliseconds waited, std::string_view line) {
         events_.progress(fmt::format("recovering for {:.1f} s: {}", static_cast<double>(waited.count()) / 1000, line));
       }};
   auto connection = instance::WaitUntilReady(server_, Parameters(login_.database), options);
   if (connection || connection.error().problem() != instance::StartProblem::kRoleOrDatabase) return connection;
   // Recovery may have brought another truth than the files held before.
-  const auto login = ChooseLogin(facts_.major_version, request_.role, request_.database, [this](std::string_view path) {
-    return io::ReadWholeFile(JoinPath(directory_.mountpoint(), path));
-  });
+  const auto login =
+      ChooseLogin(facts_.major_version, true, request_.role, request_.database,
+                  [this](std::string_view path) { return io::ReadWholeFile(JoinPath(directory_.mountpoint(), path)); });
   if (!login || (login->role == login_.role && login->database == login_.database)) return connection;
   login_ = *login;
   return instance::WaitUntilReady(server_, Parameters(login_.database), options);
@@ -172,7 +173,8 @@ Error Session::Explain(instance::StartError error) const {
 
 Status Session::MakeReady() {
   if (!login_.superuser) {
-    events_.warning("role \"" + login_.role + "\" is no superuser: subscriptions, prepared transactions and collations "
+    events_.warning("role \"" + login_.role +
+                    "\" is no superuser: subscriptions, prepared transactions and collations "
                     "were not looked at");
     return {};
   }
@@ -222,7 +224,7 @@ Status Session::Close() {
     if (!status && first) first = std::move(status);
   };
   if (server_.owned()) keep(instance::StopServer(server_, instance::StopMode::kImmediate, kServerGrace));
-  if (worker_) keep(worker_->Stop(kWorkerGrace));
+  keep(worker_.Stop(kWorkerGrace));
   keep(RemoveSession(directory_.path()));
   return first;
 }

@@ -30,10 +30,10 @@ namespace pgstrata::branch {
 struct OpenRequest {
   std::shared_ptr<const image::Image> image;
   std::vector<std::unique_ptr<image::WalArchive>> wal_archives;
-  std::string pg_bin;           // empty: searched for
+  std::string pg_bin;             // empty: searched for
   std::string user = "postgres";  // whom the server runs as, when started by root
-  std::string database;         // empty: postgres, or what is there
-  std::string role;             // empty: the bootstrap superuser, or who can log in
+  std::string database;           // empty: postgres, or what is there
+  std::string role;               // empty: the bootstrap superuser, or who can log in
   LibraryRequest libraries;
   bool no_text_index = false;  // keep the planner off indexes whose collation changed
 };
@@ -63,7 +63,7 @@ class Session {
   [[nodiscard]] const SessionDirectory& directory() const { return directory_; }
   [[nodiscard]] const std::vector<StepTime>& steps() const { return steps_; }
   // Readable when the worker has died, and with it the database.
-  [[nodiscard]] int worker_pidfd() const { return worker_->pidfd(); }
+  [[nodiscard]] int worker_pidfd() { return worker_.process().pidfd(); }
   // What it is: "online backup of 2026-11-20 21:05:39 UTC".
   [[nodiscard]] std::string description() const;
   // The last words of the worker, for an error.
@@ -95,7 +95,7 @@ class Session {
   io::UserIdentity owner_;
   SessionDirectory directory_;
   Login login_;
-  std::unique_ptr<worker::Worker> worker_;
+  worker::Worker worker_;
   instance::Server server_;
   std::optional<client::Connection> connection_;
   std::vector<StepTime> steps_;

@@ -110,7 +110,7 @@ Result<std::vector<Leftover>> FindLeftovers(const std::string& home) {
     if (held) continue;
     leftover.source = io::ReadWholeFile(leftover.path + "/source").value_or("unknown source");
     leftover.server = RunningServer(leftover.path);
-    for (const auto& mount : mounts) leftover.mounted |= mount == leftover.path + "/mnt";
+    for (const auto& mount : mounts) leftover.mounted |= mount.mountpoint == leftover.path + "/mnt";
     leftovers.push_back(std::move(leftover));
   }
   return leftovers;

@@ -23,7 +23,8 @@ namespace pgstrata::branch {
 class SessionDirectory {
  public:
   // Makes a new one below SessionsDirectory(home), with the directories above it, owned by `owner`.
-  static Result<SessionDirectory> Create(const std::string& home, const io::UserIdentity& owner, std::string_view source);
+  static Result<SessionDirectory> Create(const std::string& home, const io::UserIdentity& owner,
+                                         std::string_view source);
 
   [[nodiscard]] const std::string& path() const { return path_; }
   [[nodiscard]] std::string mountpoint() const { return path_ + "/mnt"; }

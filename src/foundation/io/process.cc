@@ -1,10 +1,15 @@
 #include "foundation/io/process.h"
 
 #include <fcntl.h>
+#include <fmt/core.h>
 #include <grp.h>
+#include <net/if.h>
 #include <poll.h>
 #include <pwd.h>
+#include <sched.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -26,7 +31,39 @@ struct Prepared {
   std::vector<std::string> environment_text;
   std::vector<char*> environment;
   std::vector<gid_t> groups;
+  std::string uid_map;
+  std::string gid_map;
 };
+
+// "N N 1": this identity, and no other, keeps its number inside a user namespace.
+std::string IdentityMap(unsigned id) { return fmt::format("{0} {0} 1", id); }
+
+bool WriteText(const char* path, std::string_view text) {
+  const int fd = ::open(path, O_WRONLY | O_CLOEXEC);
+  if (fd < 0) return false;
+  const bool ok = ::write(fd, text.data(), text.size()) == static_cast<ssize_t>(text.size());
+  ::close(fd);
+  return ok;
+}
+
+bool RaiseLoopback() {
+  const int fd = ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) return false;
+  ifreq request{};
+  std::strcpy(request.ifr_name, "lo");
+  request.ifr_flags = IFF_UP | IFF_RUNNING;
+  const bool ok = ::ioctl(fd, SIOCSIFFLAGS, &request) == 0;
+  ::close(fd);
+  return ok;
+}
+
+// In the child: only async-signal-safe calls.
+bool LeaveNetwork(const Prepared& prepared) {
+  if (::geteuid() == 0) return ::unshare(CLONE_NEWNET) == 0 && RaiseLoopback();
+  return ::unshare(CLONE_NEWUSER | CLONE_NEWNET) == 0 && WriteText("/proc/self/setgroups", "deny") &&
+         WriteText("/proc/self/uid_map", prepared.uid_map) && WriteText("/proc/self/gid_map", prepared.gid_map) &&
+         RaiseLoopback();
+}
 
 Result<Prepared> Prepare(const SpawnOptions& options) {
   if (options.argv.empty()) return Fail(ErrorCode::kInternal, "no program to start");
@@ -42,6 +79,8 @@ Result<Prepared> Prepare(const SpawnOptions& options) {
   for (const auto& [name, value] : environment) prepared.environment_text.push_back(name + '=' + value);
   for (auto& text : prepared.environment_text) prepared.environment.push_back(text.data());
   prepared.environment.push_back(nullptr);
+  prepared.uid_map = IdentityMap(::geteuid());
+  prepared.gid_map = IdentityMap(::getegid());
   if (options.user) {
     int count = 64;
     prepared.groups.resize(static_cast<size_t>(count));
@@ -71,6 +110,7 @@ bool Redirect(int from, int to, int null_flags) {
             Redirect(options.standard_output, STDOUT_FILENO, O_WRONLY) &&
             Redirect(options.standard_error, STDERR_FILENO, O_WRONLY);
   if (ok && options.new_session) ok = ::setsid() >= 0;
+  if (ok && options.without_network) ok = LeaveNetwork(prepared);
   if (ok && options.user) {
     ok = ::setgroups(prepared.groups.size(), prepared.groups.data()) == 0 && ::setgid(options.user->gid) == 0 &&
          ::setuid(options.user->uid) == 0;
@@ -237,6 +277,14 @@ Result<Captured> RunAndCapture(SpawnOptions options) {
   PGS_ASSIGN(const auto status, process.Wait());
   captured.status = *status;
   return captured;
+}
+
+bool CanIsolateNetwork() {
+  SpawnOptions options{.argv = {"/bin/true"}, .without_network = true};
+  auto child = Process::Spawn(options);
+  if (!child) return false;
+  const auto status = child->Wait();
+  return status && (*status)->AsShell() == 0;
 }
 
 std::optional<std::string> FindInPath(const std::string& name) {

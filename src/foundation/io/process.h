@@ -1,5 +1,5 @@
-// Child processes: started with an exact environment and exact descriptors, awaited by pidfd, so that a reused pid is never
-// signalled.
+// Child processes: started with an exact environment and exact descriptors, awaited by pidfd, so that a reused pid is
+// never signalled.
 #pragma once
 
 #include <sys/types.h>
@@ -31,17 +31,21 @@ Result<UserIdentity> FindUser(const std::string& name);
 Result<UserIdentity> CurrentUser();
 
 struct SpawnOptions {
-  std::vector<std::string> argv;  // argv[0] is looked up in PATH unless it holds a slash
+  std::vector<std::string> argv;           // argv[0] is looked up in PATH unless it holds a slash
   std::optional<Environment> environment;  // default: inherited
   std::optional<UserIdentity> user;        // become this user (with its groups) before exec; needs root
   std::string working_directory;           // default: inherited
-  // Descriptors of the child's standard streams; -1 is /dev/null, kInherit keeps ours. Everything else is closed on exec.
+  // Descriptors of the child's standard streams; -1 is /dev/null, kInherit keeps ours. Everything else is closed on
+  // exec.
   static constexpr int kInherit = -2;
   int standard_input = kInherit;
   int standard_output = kInherit;
   int standard_error = kInherit;
-  bool new_session = false;              // setsid: away from the terminal's signals
-  int signal_when_parent_dies = 0;       // PR_SET_PDEATHSIG; 0 is none
+  bool new_session = false;  // setsid: away from the terminal's signals
+  // In a network namespace of its own, with loopback only; Unix sockets in the file system work across it. Without root
+  // also in a user namespace, as the same user. Fails where CanIsolateNetwork() is false.
+  bool without_network = false;
+  int signal_when_parent_dies = 0;  // PR_SET_PDEATHSIG; 0 is none
 };
 
 // How a process ended.
@@ -57,7 +61,8 @@ class Process {
  public:
   Process() = default;
   static Result<Process> Spawn(const SpawnOptions& options);
-  // Watches a process that runs already: a child made by fork(), or a stranger, whose exit status then stays unknown (0).
+  // Watches a process that runs already: a child made by fork(), or a stranger, whose exit status then stays unknown
+  // (0).
   static Result<Process> Adopt(pid_t pid);
 
   // Waits at most `timeout` (forever when empty); nothing when it still runs. After the first answer, answers the same.
@@ -84,6 +89,9 @@ struct Captured {
   std::string standard_error;
 };
 Result<Captured> RunAndCapture(SpawnOptions options);
+
+// Whether SpawnOptions::without_network works here.
+bool CanIsolateNetwork();
 
 // The file that `name` stands for in PATH, or as it is when it holds a slash; nothing if not executable.
 std::optional<std::string> FindInPath(const std::string& name);

@@ -1,0 +1,23 @@
+#include <memory>
+
+#include "app/cli/command.h"
+#include "app/cli/demo_story.h"
+#include "app/cli/source_options.h"
+
+namespace pgstrata::cli {
+
+void AddDemoCommand(CLI::App& app, Action& action) {
+  auto request = std::make_shared<DemoRequest>();
+  CLI::App* command =
+      app.add_subcommand("demo", "Lose a table of a small cluster, open its backup, and get the rows back");
+  AddServerArguments(*command, request->pg_bin, request->user);
+  SetExamples(*command, {"pgstrata demo"});
+  command->callback([request, &action] {
+    action = [request](Output& output) -> Result<int> {
+      PGS_TRY(TellDemo(*request, output));
+      return 0;
+    };
+  });
+}
+
+}  // namespace pgstrata::cli

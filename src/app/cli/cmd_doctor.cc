@@ -1,0 +1,167 @@
+#include <fmt/core.h>
+#include <fmt/ostream.h>
+#include <unistd.h>
+
+#include <memory>
+#include <ostream>
+
+#include "app/cli/command.h"
+#include "app/cli/exit_status.h"
+#include "branch/branch/home.h"
+#include "branch/branch/session_directory.h"
+#include "foundation/base/text.h"
+#include "foundation/codec/json.h"
+#include "foundation/io/directory.h"
+#include "foundation/io/process.h"
+#include "postgres/instance/installation.h"
+#include "volume/fuse/availability.h"
+
+namespace pgstrata::cli {
+namespace {
+
+struct DoctorArguments {
+  bool repair = false;
+  bool json = false;
+};
+
+enum class Verdict { kOk, kNote, kProblem };
+
+struct Finding {
+  Verdict verdict = Verdict::kOk;
+  std::string subject;
+  std::string text;
+  std::string hint;
+};
+
+constexpr uint64_t kLittleSpace = 1ULL << 30;
+
+std::string_view VerdictName(Verdict verdict) {
+  switch (verdict) {
+    case Verdict::kOk:
+      return "ok";
+    case Verdict::kNote:
+      return "note";
+    case Verdict::kProblem:
+      return "problem";
+  }
+  return "problem";
+}
+
+Finding ExamineFuse() {
+  const fuse::Availability fuse = fuse::CheckFuse();
+  if (fuse.usable) return {Verdict::kOk, "FUSE", "/dev/fuse can be used", ""};
+  return {Verdict::kProblem, "FUSE", fuse.problem, fuse.hint};
+}
+
+Finding ExamineServers() {
+  std::string versions;
+  for (const auto& found : instance::ListInstallations()) {
+    versions += (versions.empty() ? "" : ", ") + found.version.ToString() + " in " + found.bin_directory;
+  }
+  if (!versions.empty()) return {Verdict::kOk, "PostgreSQL", versions, ""};
+  return {Verdict::kProblem, "PostgreSQL", "no server program was found",
+          "apt-get install postgresql-VERSION, in the version of the backup"};
+}
+
+Finding ExamineServerUser() {
+  if (::geteuid() != 0) return {Verdict::kOk, "server user", "servers run as you", ""};
+  const auto user = io::FindUser("postgres");
+  if (user) return {Verdict::kOk, "server user", "servers run as postgres (or as --user)", ""};
+  return {Verdict::kProblem, "server user", user.error().message(), "name another one with --user"};
+}
+
+Finding ExamineLimits() {
+  if (::geteuid() == 0) {
+    return {Verdict::kOk, "write-back limits", "raised for each mount (strict_limit, max_ratio, read_ahead_kb)", ""};
+  }
+  return {Verdict::kNote, "write-back limits",
+          "as the kernel sets them for FUSE (1 % of memory, 128 kB read ahead): large writes are slower",
+          "root can raise them; nothing else needs root"};
+}
+
+Finding ExamineNetwork() {
+  if (io::CanIsolateNetwork()) {
+    return {Verdict::kOk, "network", "opened servers run without one: extensions cannot reach production", ""};
+  }
+  return {Verdict::kNote, "network",
+          "opened servers share this machine's: an extension or COPY PROGRAM could reach other servers",
+          "run as root, or allow unprivileged user namespaces (sysctl kernel.unprivileged_userns_clone)"};
+}
+
+Finding ExamineSpace(const std::string& home) {
+  std::string existing = home;
+  while (!io::Exists(existing)) existing = existing.substr(0, std::max<size_t>(existing.find_last_of('/'), 1));
+  const auto space = io::DiskSpaceAt(existing);
+  if (!space) return {Verdict::kProblem, "disk", space.error().message(), ""};
+  const std::string text = fmt::format("{} free for changes in {}", FormatBytes(space->available_bytes), home);
+  if (space->available_bytes >= kLittleSpace) return {Verdict::kOk, "disk", text, ""};
+  return {Verdict::kNote, "disk", text, "set PGSTRATA_HOME to a directory with more room"};
+}
+
+std::string Describe(const branch::Leftover& leftover) {
+  std::string text = fmt::format("{} of \"{}\"", leftover.path, leftover.source);
+  if (leftover.server) text += fmt::format(", server {} still runs", *leftover.server);
+  if (leftover.mounted) text += ", still mounted";
+  return text;
+}
+
+Result<std::vector<Finding>> ExamineLeftovers(const std::string& home, bool repair) {
+  PGS_ASSIGN(const auto leftovers, branch::FindLeftovers(home));
+  std::vector<Finding> findings;
+  for (const auto& leftover : leftovers) {
+    const std::string text = Describe(leftover);
+    if (!repair) {
+      findings.push_back({Verdict::kProblem, "left behind", text, "pgstrata doctor --repair removes it"});
+      continue;
+    }
+    const auto status = branch::Repair(leftover);
+    findings.push_back(status ? Finding{Verdict::kNote, "removed", text, ""}
+                              : Finding{Verdict::kProblem, "not removed", text, status.error().message()});
+  }
+  if (findings.empty()) findings.push_back({Verdict::kOk, "left behind", "nothing", ""});
+  return findings;
+}
+
+void PrintText(std::ostream& out, const std::vector<Finding>& findings) {
+  for (const auto& finding : findings) {
+    fmt::print(out, "{:<8} {}: {}\n", VerdictName(finding.verdict), finding.subject, finding.text);
+    if (!finding.hint.empty()) fmt::print(out, "         {}\n", finding.hint);
+  }
+}
+
+void PrintJson(std::ostream& out, const std::vector<Finding>& findings) {
+  codec::Json json = codec::Json::array();
+  for (const auto& finding : findings) {
+    json.push_back({{"verdict", VerdictName(finding.verdict)},
+                    {"subject", finding.subject},
+                    {"text", finding.text},
+                    {"hint", finding.hint}});
+  }
+  out << codec::FormatJson(json, 2) << '\n';
+}
+
+Result<int> RunDoctor(const DoctorArguments& arguments, Output& output) {
+  PGS_ASSIGN(const std::string home, branch::HomeDirectory());
+  std::vector<Finding> findings = {ExamineFuse(),   ExamineServers(), ExamineServerUser(),
+                                   ExamineLimits(), ExamineNetwork(), ExamineSpace(home)};
+  PGS_ASSIGN(const auto leftovers, ExamineLeftovers(home, arguments.repair));
+  findings.insert(findings.end(), leftovers.begin(), leftovers.end());
+  arguments.json ? PrintJson(output.out, findings) : PrintText(output.out, findings);
+  const bool healthy =
+      std::ranges::none_of(findings, [](const Finding& finding) { return finding.verdict == Verdict::kProblem; });
+  return healthy ? kExitOk : kExitUnavailable;
+}
+
+}  // namespace
+
+void AddDoctorCommand(CLI::App& app, Action& action) {
+  auto arguments = std::make_shared<DoctorArguments>();
+  CLI::App* command = app.add_subcommand("doctor", "Say what this machine lacks, and what a killed run left behind");
+  command->add_flag("--repair", arguments->repair, "Remove what was left behind");
+  command->add_flag("--json", arguments->json, "Print JSON");
+  SetExamples(*command, {"pgstrata doctor", "pgstrata doctor --repair"});
+  command->callback(
+      [arguments, &action] { action = [arguments](Output& output) { return RunDoctor(*arguments, output); }; });
+}
+
+}  // namespace pgstrata::cli

@@ -1,0 +1,123 @@
+#include <fmt/core.h>
+#include <fmt/ostream.h>
+
+#include <memory>
+#include <ostream>
+
+#include "app/cli/command.h"
+#include "app/cli/source_options.h"
+#include "branch/branch/source_report.h"
+#include "foundation/base/text.h"
+#include "foundation/codec/json.h"
+
+namespace pgstrata::cli {
+namespace {
+
+using branch::ClusterKind;
+using branch::SourceReport;
+
+struct InfoArguments {
+  SourceArguments source;
+  std::string pg_bin;
+  bool json = false;
+};
+
+std::string WalSummary(const SourceReport& report) {
+  const auto& plan = report.recovery;
+  if (!plan.missing_segment.empty()) return "missing from " + plan.missing_segment + " on";
+  std::string text = fmt::format("{} to {}", plan.segments.front(), plan.segments.back());
+  const auto archived = plan.from_archives.size();
+  return archived == 0 ? text : text + fmt::format(" ({} of them from --wal)", archived);
+}
+
+void PrintLine(std::ostream& out, std::string_view name, std::string_view value) {
+  if (!value.empty()) fmt::print(out, "{:<20} {}\n", name, value);
+}
+
+void PrintText(std::ostream& out, const std::string& source, const SourceReport& report) {
+  const auto& control = report.facts.control;
+  const auto& label = report.facts.label;
+  PrintLine(out, "source", source);
+  PrintLine(out, "kind", ClusterKindName(report.facts.kind));
+  PrintLine(out, "version", std::to_string(report.facts.major_version));
+  PrintLine(out, "system identifier", std::to_string(control.system_identifier));
+  PrintLine(out, "timeline", std::to_string(report.facts.timeline.value));
+  PrintLine(out, "state", ClusterStateName(control.state));
+  if (label) {
+    PrintLine(out, "label", label->label);
+    PrintLine(out, "start time", label->start_time);
+    PrintLine(out, "stop time", report.recovery.stop_time.empty() ? "not recorded" : report.recovery.stop_time);
+  } else {
+    PrintLine(out, "last written", control.time.ToString());
+  }
+  PrintLine(out, "start LSN", report.facts.redo.ToString());
+  PrintLine(out, "stop LSN", report.consistent_at ? report.consistent_at->ToString() : "");
+  PrintLine(out, "WAL", WalSummary(report));
+  PrintLine(out, "data checksums", control.data_checksums() ? "on" : "off");
+  PrintLine(out, "size", fmt::format("{} in {} files", FormatBytes(report.bytes), report.files));
+  for (const auto& tablespace : report.tablespaces) {
+    PrintLine(out, "tablespace",
+              fmt::format("{} {} {}", tablespace.oid, FormatBytes(tablespace.bytes), tablespace.location));
+  }
+  PrintLine(out, "can be opened here", report.obstacle ? "no: " + report.obstacle->message() : "yes");
+  if (report.obstacle) PrintLine(out, "", report.obstacle->hint());
+}
+
+codec::Json ToJson(const std::string& source, const SourceReport& report) {
+  const auto& control = report.facts.control;
+  codec::Json json;
+  json["source"] = source;
+  json["kind"] = ClusterKindName(report.facts.kind);
+  json["version"] = report.facts.major_version;
+  json["system_identifier"] = std::to_string(control.system_identifier);
+  json["timeline"] = report.facts.timeline.value;
+  json["state"] = ClusterStateName(control.state);
+  json["label"] = report.facts.label ? codec::Json(report.facts.label->label) : codec::Json();
+  json["start_lsn"] = report.facts.redo.ToString();
+  json["start_time"] = report.facts.label ? codec::Json(report.facts.label->start_time) : codec::Json();
+  json["stop_lsn"] = report.consistent_at ? codec::Json(report.consistent_at->ToString()) : codec::Json();
+  json["stop_time"] = report.recovery.stop_time.empty() ? codec::Json() : codec::Json(report.recovery.stop_time);
+  json["last_written"] = control.time.ToString();
+  json["data_checksums"] = control.data_checksums();
+  json["files"] = report.files;
+  json["bytes"] = report.bytes;
+  json["tablespaces"] = codec::Json::array();
+  for (const auto& tablespace : report.tablespaces) {
+    json["tablespaces"].push_back(
+        {{"oid", tablespace.oid}, {"location", tablespace.location}, {"bytes", tablespace.bytes}});
+  }
+  json["wal_segments"] = report.recovery.segments;
+  json["missing_wal_segment"] =
+      report.recovery.missing_segment.empty() ? codec::Json() : codec::Json(report.recovery.missing_segment);
+  json["can_be_opened"] = !report.obstacle;
+  json["obstacle"] = report.obstacle ? codec::Json(report.obstacle->message()) : codec::Json();
+  json["hint"] = report.obstacle ? codec::Json(report.obstacle->hint()) : codec::Json();
+  return json;
+}
+
+Result<int> RunInfo(const InfoArguments& arguments, Output& output) {
+  PGS_ASSIGN(const auto source, ResolveSource(arguments.source));
+  PGS_ASSIGN(const SourceReport report, branch::ReportSource(*source.image, source.wal_archives, arguments.pg_bin));
+  if (arguments.json) {
+    output.out << codec::FormatJson(ToJson(source.display_name, report), 2) << '\n';
+  } else {
+    PrintText(output.out, source.display_name, report);
+  }
+  return 0;
+}
+
+}  // namespace
+
+void AddInfoCommand(CLI::App& app, Action& action) {
+  auto arguments = std::make_shared<InfoArguments>();
+  CLI::App* command = app.add_subcommand("info", "Say what a backup is and whether it can be opened here");
+  AddSourceArguments(*command, arguments->source);
+  command->add_option("--pg-bin", arguments->pg_bin, "Directory of PostgreSQL's programs (default: searched for)")
+      ->type_name("DIR");
+  command->add_flag("--json", arguments->json, "Print JSON");
+  SetExamples(*command, {"pgstrata info /backups/monday", "pgstrata info /backups/monday --wal /archive --json"});
+  command->callback(
+      [arguments, &action] { action = [arguments](Output& output) { return RunInfo(*arguments, output); }; });
+}
+
+}  // namespace pgstrata::cli

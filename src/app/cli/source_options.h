@@ -1,0 +1,25 @@
+// The arguments that every command with a SOURCE shares.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "backup/source/source.h"
+#include "foundation/base/error.h"
+
+namespace pgstrata::cli {
+
+struct SourceArguments {
+  std::string source;
+  std::vector<std::string> wal_directories;
+};
+
+// SOURCE and --wal.
+void AddSourceArguments(CLI::App& command, SourceArguments& arguments);
+// --pg-bin and --user.
+void AddServerArguments(CLI::App& command, std::string& pg_bin, std::string& user);
+Result<source::ResolvedSource> ResolveSource(const SourceArguments& arguments);
+
+}  // namespace pgstrata::cli

@@ -1,0 +1,52 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "foundation/io/file.h"
+#include "tests/e2e/pgstrata_program.h"
+
+namespace pgstrata::test {
+namespace {
+
+using ::testing::HasSubstr;
+
+TEST(Open, OnlineBackupAnswersAndStaysUntouched) {
+  PostgresCluster cluster;
+  cluster.Start();
+  cluster.Psql("create table t as select i, 'row ' || i as text from generate_series(1, 1000) i");
+  const std::string backup = cluster.BaseBackup("backup");
+  const std::string before = TreeState(backup);
+  const PgstrataProgram program;
+  EXPECT_EQ(program.Query(backup, "select count(*), sum(i) from t"), "1000|500500");
+  EXPECT_EQ(TreeState(backup), before);
+  EXPECT_EQ(program.Leftovers(), "");
+}
+
+TEST(Open, StoppedDataDirectoryIsWritableAndChangesAreThrownAway) {
+  PostgresCluster cluster;
+  cluster.Start();
+  cluster.Psql("create table t as select i from generate_series(1, 1000) i");
+  cluster.Stop();
+  const std::string before = TreeState(cluster.data_directory());
+  const PgstrataProgram program;
+  EXPECT_EQ(program.Query(cluster.data_directory(),
+                          "with gone as (delete from t where i > 10 returning 1) select count(*) from gone"),
+            "990");
+  EXPECT_EQ(program.Query(cluster.data_directory(), "select count(*) from t"), "1000");
+  EXPECT_EQ(TreeState(cluster.data_directory()), before);
+  EXPECT_EQ(program.Leftovers(), "");
+}
+
+TEST(Open, CrashedCopyIsRecoveredInTheLayer) {
+  PostgresCluster cluster;
+  cluster.Start();
+  cluster.Psql("create table t as select i from generate_series(1, 1000) i");
+  cluster.Kill();
+  const std::string before = TreeState(cluster.data_directory());
+  const PgstrataProgram program;
+  EXPECT_EQ(program.Query(cluster.data_directory(), "select count(*) from t"), "1000");
+  EXPECT_EQ(TreeState(cluster.data_directory()), before);
+  EXPECT_EQ(program.Leftovers(), "");
+}
+
+}  // namespace
+}  // namespace pgstrata::test

@@ -1,0 +1,41 @@
+// The built program, run as a user runs it, in a home of its own.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "foundation/io/process.h"
+#include "tests/support/postgres_cluster.h"
+
+namespace pgstrata::test {
+
+class PgstrataProgram {
+ public:
+  // The path of the program: as built beside the tests.
+  static std::string Path();
+
+  // Runs it to the end, without a terminal. `extra` is added to the environment.
+  [[nodiscard]] io::Captured Run(const std::vector<std::string>& arguments, const io::Environment& extra = {}) const;
+  // `open SOURCE -c SQL` for one value, quiet, unaligned; throws with what it said unless the status is 0.
+  [[nodiscard]] std::string Query(const std::string& source, const std::string& sql,
+                                  const std::vector<std::string>& arguments = {}) const;
+  // Starts it and returns at once; output into files "out" and "err" of directory().
+  [[nodiscard]] io::Process Start(const std::vector<std::string>& arguments, const io::Environment& extra = {}) const;
+  // Starts `open SOURCE` and waits until its client runs: a shell that has created a file and waits.
+  [[nodiscard]] io::Process StartWaiting(const std::string& source) const;
+
+  // PGSTRATA_HOME of these runs.
+  [[nodiscard]] std::string home() const { return directory_.Path("home"); }
+  [[nodiscard]] const TemporaryDirectory& directory() const { return directory_; }
+  // What still lies, runs or is mounted below the home: empty when nothing was left behind.
+  [[nodiscard]] std::string Leftovers() const;
+
+ private:
+  [[nodiscard]] io::Environment Environment(const io::Environment& extra) const;
+  TemporaryDirectory directory_;
+};
+
+// sha256 of every file below `directory`, for comparing before and after; with modes, sizes, times and link targets.
+std::string TreeState(const std::string& directory);
+
+}  // namespace pgstrata::test
