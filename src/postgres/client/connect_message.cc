@@ -62,7 +62,9 @@ ConnectFailure FailureOf(const Parts& parts) {
   // Wrong role, wrong or no password, no such database, no CONNECT right, a database that takes no connections or too
   // many.
   constexpr std::array<std::string_view, 6> kRoleOrDatabase = {"28000", "28P01", "3D000", "42501", "55000", "53300"};
-  if (parts.sqlstate == "57P03") return ConnectFailure::kNotYet;
+  // Starting up, in recovery; or ended by a shutdown or a crash while it was connecting.
+  const bool passing = parts.sqlstate == "57P03" || parts.sqlstate == "57P01" || parts.sqlstate == "57P02";
+  if (passing) return ConnectFailure::kNotYet;
   const bool refused = std::ranges::find(kRoleOrDatabase, parts.sqlstate) != kRoleOrDatabase.end();
   if (refused) return ConnectFailure::kRoleOrDatabase;
   if (!parts.sqlstate.empty()) return ConnectFailure::kFatal;

@@ -1,0 +1,121 @@
+#include "postgres/instance/server.h"
+
+#include <fcntl.h>
+
+#include <utility>
+
+#include "foundation/base/log.h"
+#include "foundation/base/text.h"
+#include "foundation/io/file.h"
+#include "postgres/client/environment.h"
+
+namespace pgstrata::instance {
+namespace {
+
+constexpr size_t kLongestSocketPath = 107;
+// How readily the kernel ends the server when memory runs out (-1000 to 1000, 0 is usual): a branch goes before the
+// production server beside it.
+constexpr std::string_view kOutOfMemoryScore = "500";
+
+// An element of a comma-separated list of directories.
+std::string QuoteDirectory(std::string_view path) {
+  std::string text = "\"";
+  for (const char c : path) text.append(c == '"' ? 2 : 1, c);
+  return text + '"';
+}
+
+std::vector<std::string> Arguments(const ServerOptions& options) {
+  Settings settings;
+  if (!options.config_file.empty()) settings.Set("config_file", options.config_file);
+  // The log is read when a start fails, by its English words.
+  settings.Set("logging_collector", "off").Set("log_destination", "stderr").Set("lc_messages", "C");
+  settings.Merge(options.settings);
+  settings.Set("listen_addresses", "")
+      .Set("unix_socket_directories", QuoteDirectory(options.socket_directory))
+      .Set("port", std::to_string(options.port));
+  std::vector<std::string> argv = {options.bin_directory + "/postgres", "-D", options.data_directory};
+  for (auto& argument : settings.ToArguments()) argv.push_back(std::move(argument));
+  return argv;
+}
+
+io::Environment CleanEnvironment(const ServerOptions& options) {
+  io::Environment environment = options.environment;
+  client::RemoveLibpqEnvironment(environment);
+  environment.erase("PG_OOM_ADJUST_FILE");
+  environment.erase("PG_OOM_ADJUST_VALUE");
+  if (options.user) {
+    environment["HOME"] = options.user->home;
+    environment["USER"] = environment["LOGNAME"] = options.user->name;
+  }
+  return environment;
+}
+
+}  // namespace
+
+Result<Server> Server::Start(ServerOptions options) {
+  const std::string socket = options.socket_directory + "/.s.PGSQL." + std::to_string(options.port);
+  if (socket.size() > kLongestSocketPath) {
+    return Fail(Error(ErrorCode::kInvalidArgument, "the socket's path \"" + socket + "\" is longer than " +
+                                                       std::to_string(kLongestSocketPath) + " bytes")
+                    .WithHint("choose a shorter directory with PGSTRATA_HOME"));
+  }
+  PGS_ASSIGN(const io::File log, io::File::Open(options.log_file, O_WRONLY | O_CREAT | O_APPEND));
+  PGS_ASSIGN(const struct stat log_stat, log.Stat());
+  io::SpawnOptions spawn{.argv = Arguments(options),
+                         .environment = CleanEnvironment(options),
+                         .user = options.user,
+                         .working_directory = "/",
+                         .standard_input = -1,
+                         .standard_output = log.fd(),
+                         .standard_error = log.fd(),
+                         .new_session = true,
+                         .signal_when_parent_dies = options.stop_when_parent_dies ? SIGQUIT : 0};
+  Server server;
+  PGS_ASSIGN(server.process_, io::Process::Spawn(spawn));
+  server.owned_ = true;
+  server.log_start_ = static_cast<uint64_t>(log_stat.st_size);
+  server.options_ = std::move(options);
+  if (auto file = io::File::Open("/proc/" + std::to_string(server.pid()) + "/oom_score_adj", O_WRONLY)) {
+    (void)file->WriteAt(0, AsBytes(kOutOfMemoryScore));  // a wish: the server also runs without it
+  }
+  return server;
+}
+
+Server::Server(Server&& other) noexcept { *this = std::move(other); }
+
+Server& Server::operator=(Server&& other) noexcept {
+  if (this == &other) return *this;
+  if (owned_) (void)StopServer(*this, StopMode::kImmediate);
+  options_ = std::move(other.options_);
+  process_ = std::move(other.process_);
+  log_start_ = other.log_start_;
+  postmaster_ = std::move(other.postmaster_);
+  owned_ = std::exchange(other.owned_, false);
+  return *this;
+}
+
+Server::~Server() {
+  if (!owned_) return;
+  if (const auto stopped = StopServer(*this, StopMode::kImmediate); !stopped) {
+    log::Error("could not stop the server of \"{}\": {}", options_.data_directory, stopped.error().message());
+  }
+}
+
+std::string Server::Log() const {
+  constexpr uint64_t kMost = 1 << 20;
+  const auto file = io::File::Open(options_.log_file, O_RDONLY);
+  if (!file) return {};
+  const auto status = file->Stat();
+  if (!status) return {};
+  const auto size = static_cast<uint64_t>(status->st_size);
+  if (size <= log_start_) return {};
+  const uint64_t length = std::min(size - log_start_, kMost);
+  std::string text(length, '\0');
+  const auto count = file->ReadAt(size - length, std::as_writable_bytes(std::span(text)));
+  text.resize(count.value_or(0));
+  return text;
+}
+
+Result<std::optional<io::ExitStatus>> Server::TryWait() { return process_.Wait(std::chrono::milliseconds(0)); }
+
+}  // namespace pgstrata::instance
