@@ -62,6 +62,16 @@ TEST_P(DecompressTest, CutShortIsCorruptAtEveryLength) {
   }
 }
 
+TEST_P(DecompressTest, CutShortGivesWhatItHoldsWhereThatIsAskedFor) {
+  const std::string content = Sample(12'000'000);
+  const std::string packed = Packed(content);
+  const auto cut = AsBytes(packed).first(packed.size() * 3 / 4);
+  const auto unpacked = Decompress(GetParam().compression, cut, kLimit, Ending::kMayBeCut);
+  ASSERT_TRUE(unpacked.has_value()) << unpacked.error().message();
+  EXPECT_GT(unpacked->size(), 4'000'000U);
+  EXPECT_TRUE(content.starts_with(AsText(*unpacked)));
+}
+
 TEST_P(DecompressTest, FlippedBytesAreNoticed) {
   const std::string content = Sample(300);
   const std::string packed = Packed(content);

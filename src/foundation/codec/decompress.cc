@@ -178,7 +178,7 @@ Result<std::unique_ptr<Decompressor>> Decompressor::Create(Compression compressi
   return Fail(ErrorCode::kInvalidArgument, "nothing to decompress");
 }
 
-Result<std::vector<std::byte>> Decompress(Compression compression, ByteView input, uint64_t limit) {
+Result<std::vector<std::byte>> Decompress(Compression compression, ByteView input, uint64_t limit, Ending ending) {
   if (compression == Compression::kNone) {
     if (input.size() > limit) return TooLarge(limit);
     return std::vector<std::byte>(input.begin(), input.end());
@@ -198,7 +198,8 @@ Result<std::vector<std::byte>> Decompress(Compression compression, ByteView inpu
     filled += step.produced;
     input = input.subspan(step.consumed);
     if (step.consumed > 0 || step.produced > 0) continue;
-    if (!decompressor->AtBoundary() || !input.empty()) return Damaged(compression, "it ends early");
+    const bool whole = decompressor->AtBoundary() && input.empty();
+    if (!whole && ending == Ending::kMustBeWhole) return Damaged(compression, "it ends early");
     output.resize(filled);
     return output;
   }

@@ -47,8 +47,11 @@ class Decompressor {
   static Result<std::unique_ptr<Decompressor>> Create(Compression compression);
 };
 
+enum class Ending { kMustBeWhole, kMayBeCut };
+
 // The whole of a compressed buffer. kCorrupt where it is damaged, cut short or empty; kUnsupported where it unpacks to
-// more than `limit` bytes. kNone copies.
-Result<std::vector<std::byte>> Decompress(Compression compression, ByteView input, uint64_t limit);
+// more than `limit` bytes. With kMayBeCut a buffer that was cut short gives what it holds. kNone copies.
+Result<std::vector<std::byte>> Decompress(Compression compression, ByteView input, uint64_t limit,
+                                          Ending ending = Ending::kMustBeWhole);
 
 }  // namespace pgstrata::codec

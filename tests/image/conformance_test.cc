@@ -1,0 +1,80 @@
+// The adapters that the suite runs against.
+#include "tests/image/conformance.h"
+
+#include "backup/image/buffer_file.h"
+#include "backup/image/directory_image.h"
+#include "backup/image/overlay_image.h"
+#include "foundation/io/directory.h"
+#include "tests/support/memory_image.h"
+
+namespace pgstrata::image {
+namespace {
+
+using Tree = std::map<std::string, SampleNode>;
+
+std::unique_ptr<Image> FromDirectory(const Tree& tree, const test::TemporaryDirectory& place) {
+  WriteTree(tree, place.path());
+  auto image = OpenDirectory(place.path());
+  return image ? *std::move(image) : nullptr;
+}
+
+// The tablespace lies elsewhere, behind an absolute link; base behind a relative one that leaves.
+std::unique_ptr<Image> FromGrafts(const Tree& tree, const test::TemporaryDirectory& place) {
+  const std::string data = place.path() + "/data";
+  EXPECT_TRUE(io::MakeDirectories(data).has_value());
+  WriteTree(tree, data);
+  EXPECT_TRUE(io::Rename(data + "/pg_tblspc/16400", place.path() + "/space").has_value());
+  EXPECT_TRUE(io::Rename(data + "/base", place.path() + "/other").has_value());
+  EXPECT_EQ(::symlink((place.path() + "/space").c_str(), (data + "/pg_tblspc/16400").c_str()), 0);
+  EXPECT_EQ(::symlink("../other", (data + "/base").c_str()), 0);
+  auto image = OpenDirectory(data);
+  return image ? *std::move(image) : nullptr;
+}
+
+std::unique_ptr<test::MemoryImage> FromMemory(const Tree& tree) {
+  auto image = std::make_unique<test::MemoryImage>();
+  for (const auto& [path, node] : tree) {
+    switch (node.kind) {
+      case EntryKind::kDirectory:
+        image->AddDirectory(path, node.mode);
+        break;
+      case EntryKind::kFile:
+        image->AddFile(path, node.content, node.mode);
+        break;
+      case EntryKind::kLink:
+        image->AddLink(path, node.content);
+        break;
+    }
+  }
+  return image;
+}
+
+// Half of the files are missing or other in the base and laid over it.
+std::unique_ptr<Image> FromOverlay(const Tree& tree, const test::TemporaryDirectory&) {
+  auto base = FromMemory(tree);
+  constexpr std::string_view kSpace = "pg_tblspc/16400/PG_15_202209061/5/16401";
+  base->Remove(std::string(kSpace));
+  base->Remove("pg_tblspc/16400/PG_15_202209061/5");
+  base->Remove("pg_tblspc/16400/PG_15_202209061");
+  base->Remove("line\nbreak");
+  base->AddFile("base/long", "other content", 0644);
+  auto image = std::make_unique<ImageWithFiles>(std::move(base));
+  for (const auto& path : {std::string(kSpace), std::string("line\nbreak"), std::string("in/long")}) {
+    const std::string content = tree.at(path == "in/long" ? "base/long" : path).content;
+    image->Add(path, [content]() -> Result<std::unique_ptr<ImageFile>> {
+      const auto bytes = AsBytes(content);
+      return MakeBufferFile({bytes.begin(), bytes.end()});
+    });
+  }
+  return image;
+}
+
+INSTANTIATE_TEST_SUITE_P(Adapters, ImageConformance,
+                         ::testing::Values(ImageFactory{"Directory", FromDirectory}, ImageFactory{"Grafts", FromGrafts},
+                                           ImageFactory{"Overlay", FromOverlay},
+                                           ImageFactory{"Memory", [](const Tree& tree,
+                                                                     const auto&) { return FromMemory(tree); }}),
+                         [](const auto& info) { return info.param.name; });
+
+}  // namespace
+}  // namespace pgstrata::image
