@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <regex>
 #include <sstream>
 #include <string>
 
@@ -14,6 +13,7 @@
 namespace pgstrata::cli {
 namespace {
 
+using architecture::MatchAll;
 using architecture::ReadSource;
 using architecture::SourceRoot;
 
@@ -29,15 +29,10 @@ std::vector<std::string> CommandNames() {
   const auto help = HelpOf({"--help"});
   const auto begin = help.find("Subcommands:\n");
   EXPECT_NE(begin, std::string::npos) << help;
+  const auto list = help.substr(std::min(begin, help.size()));
   std::vector<std::string> names;
-  std::istringstream lines(help.substr(std::min(begin, help.size())));
-  std::string line;
-  std::getline(lines, line);
-  static const std::regex kCommand(R"(^  ([a-z][a-z-]*)\s.*)");
-  while (std::getline(lines, line) && !line.empty()) {
-    std::smatch match;
-    if (std::regex_match(line, match, kCommand)) names.push_back(match[1]);
-  }
+  for (const auto& match : MatchAll(list.substr(0, list.find("\n\n")), R"(\n  ([a-z][a-z-]*)\s)"))
+    names.push_back(match[1]);
   return names;
 }
 
@@ -50,10 +45,15 @@ std::string FencedHelp(const std::string& page) {
   return page.substr(from, page.find("```\n", from) - from);
 }
 
-std::string WithoutTrailingBlanks(const std::string& text) {
-  auto trimmed = std::regex_replace(text, std::regex("[ \t]+\n"), "\n");
+// Without blanks at the ends of lines and empty lines around.
+std::string Trimmed(const std::string& text) {
+  std::string trimmed;
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line);) {
+    line.erase(line.find_last_not_of(" \t") + 1);
+    if (!line.empty() || !trimmed.empty()) trimmed += line + "\n";
+  }
   while (trimmed.ends_with("\n\n")) trimmed.pop_back();
-  while (trimmed.starts_with('\n')) trimmed.erase(0, 1);
   return trimmed;
 }
 
@@ -62,7 +62,7 @@ TEST(CommandPages, SayWhatHelpSays) {
   ASSERT_FALSE(names.empty());
   for (const auto& name : names) {
     const auto page = "docs/commands/" + name + ".md";
-    EXPECT_EQ(WithoutTrailingBlanks(FencedHelp(ReadSource(page))), WithoutTrailingBlanks(HelpOf({name, "--help"})))
+    EXPECT_EQ(Trimmed(FencedHelp(ReadSource(page))), Trimmed(HelpOf({name, "--help"})))
         << page << " is out of date; run ./dev docs";
   }
 }
@@ -75,14 +75,11 @@ TEST(CommandPages, AreOfCommandsThatExist) {
 }
 
 TEST(CommandPages, ListEveryFlagWithADescription) {
-  static const std::regex kFlag(R"((^|\n)  (-[^\n]*))");
   for (const auto& name : CommandNames()) {
-    const auto help = HelpOf({name, "--help"});
-    for (std::sregex_iterator it(help.begin(), help.end(), kFlag), end; it != end; ++it) {
-      const auto flag = (*it)[2].str();
-      const auto next = help.substr(static_cast<std::size_t>(it->position() + it->length()), 12);
-      const bool described = flag.find("  ") != std::string::npos || next.starts_with("\n          ");
-      EXPECT_TRUE(described) << name << ": " << flag << " has no description";
+    // A flag's description stands on its line, or on the next one, further in.
+    for (const auto& flag : MatchAll(HelpOf({name, "--help"}), R"(\n  (-\S[^\n]*)(\n {6,}\S)?)")) {
+      EXPECT_TRUE(flag[1].find("  ") != std::string::npos || !flag[2].empty())
+          << name << ": " << flag[1] << " has no description";
     }
   }
 }

@@ -3,14 +3,15 @@
 #include <gtest/gtest.h>
 
 #include <map>
-#include <regex>
 #include <string>
+#include <vector>
 
 #include "tests/architecture/source_tree.h"
 
 namespace pgstrata::cli {
 namespace {
 
+using architecture::MatchAll;
 using architecture::ReadSource;
 
 // The names of the enumeration, read from its header, so that none can be forgotten here.
@@ -18,22 +19,17 @@ std::vector<std::string> ErrorCodeNames() {
   const auto header = ReadSource("src/foundation/base/error.h");
   const auto begin = header.find("enum class ErrorCode {");
   const auto body = header.substr(begin, header.find("};", begin) - begin);
-  static const std::regex kName(R"(\n\s*(k[A-Za-z]+))");
   std::vector<std::string> names;
-  for (std::sregex_iterator it(body.begin(), body.end(), kName), end; it != end; ++it) names.push_back((*it)[1]);
+  for (const auto& match : MatchAll(body, R"(\n\s*(k[A-Za-z]+))")) names.push_back(match[1]);
   return names;
 }
 
 // Status by error code, from the rows "| 65 | meaning | `kCorrupt` `kInvalidArgument` |".
 std::map<std::string, int> DocumentedStatuses() {
-  static const std::regex kRow(R"(\n\| (\d+) \|[^|\n]*\|([^|\n]*)\|)");
-  static const std::regex kCode("`(k[A-Za-z]+)`");
-  const auto page = ReadSource("docs/exit-status.md");
   std::map<std::string, int> statuses;
-  for (std::sregex_iterator row(page.begin(), page.end(), kRow), end; row != end; ++row) {
-    const auto codes = (*row)[2].str();
-    for (std::sregex_iterator code(codes.begin(), codes.end(), kCode); code != end; ++code) {
-      EXPECT_TRUE(statuses.emplace((*code)[1], std::stoi((*row)[1])).second) << (*code)[1] << " stands in two rows";
+  for (const auto& row : MatchAll(ReadSource("docs/exit-status.md"), R"(\n\| (\d+) \|[^|\n]*\|([^|\n]*)\|)")) {
+    for (const auto& code : MatchAll(row[2], "`(k[A-Za-z]+)`")) {
+      EXPECT_TRUE(statuses.emplace(code[1], std::stoi(row[1])).second) << code[1] << " stands in two rows";
     }
   }
   return statuses;

@@ -66,4 +66,13 @@ std::vector<Include> ParseIncludes(const std::string& source) {
   return includes;
 }
 
+std::vector<std::vector<std::string>> MatchAll(const std::string& text, const std::string& pattern) {
+  const std::regex regex(pattern);
+  std::vector<std::vector<std::string>> matches;
+  for (std::sregex_iterator it(text.begin(), text.end(), regex), end; it != end; ++it) {
+    matches.emplace_back(it->begin(), it->end());
+  }
+  return matches;
+}
+
 }  // namespace pgstrata::architecture

@@ -32,5 +32,7 @@ std::vector<std::filesystem::path> SourceFiles(std::string_view folder);
 // In the order of src/CMakeLists.txt, which is the order in which rooms stand on each other.
 std::vector<Room> ParseRooms(const std::string& cmake_lists);
 std::vector<Include> ParseIncludes(const std::string& source);
+// Every match of an ECMAScript pattern, each as its groups, the whole match first.
+std::vector<std::vector<std::string>> MatchAll(const std::string& text, const std::string& pattern);
 
 }  // namespace pgstrata::architecture
