@@ -7,10 +7,10 @@
 #include <array>
 #include <limits>
 #include <map>
-#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "foundation/base/text.h"
+#include "foundation/codec/json.h"
 
 namespace pgstrata::pgdata {
 namespace {
