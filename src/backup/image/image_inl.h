@@ -1,3 +1,4 @@
+// The body of Walk, whose contract is in image.h.
 #pragma once
 
 #include "foundation/base/text.h"
