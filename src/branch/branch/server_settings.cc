@@ -36,7 +36,7 @@ constexpr std::array kMeaningful = {
     "xmloption",
 };
 // Kept where this machine has the locale.
-constexpr std::array kLocales = {"lc_messages", "lc_monetary", "lc_numeric", "lc_time"};
+constexpr std::array kLocales = {"lc_monetary", "lc_numeric", "lc_time"};
 
 // Libraries that watch or plan, and neither connect anywhere nor start jobs (trap 23). Others need --with-preload.
 constexpr std::array kQuietLibraries = {
@@ -182,6 +182,13 @@ void SetForThrowaway(const instance::ServerVersion& version, Settings& settings)
       .Set("shared_buffers", "128MB");
 }
 
+// In a container or chroot /dev/shm may be missing or closed to the server's user, and the server would not start.
+void SetSharedMemory(Settings& settings) {
+  const auto directory = io::StatTarget("/dev/shm");
+  const bool open_to_all = directory && S_ISDIR(directory->st_mode) && (directory->st_mode & S_IWOTH) != 0;
+  settings.Set("dynamic_shared_memory_type", open_to_all ? "posix" : "sysv");
+}
+
 // Not below what the WAL was written under (trap 11); a standby's recovery refuses lower values, and prepared
 // transactions need their slots even after a clean stop (trap 34).
 void SetCapacities(const pgdata::ControlFile& control, Settings& settings) {
@@ -220,6 +227,7 @@ Result<ServerPlan> PlanServer(const ClusterFacts& facts, const RecoveryPlan& rec
   StayAwayFromProduction(installation.version, plan.settings);
   DropRecoveryTargets(plan.settings);
   SetForThrowaway(installation.version, plan.settings);
+  SetSharedMemory(plan.settings);
   SetCapacities(facts.control, plan.settings);
   SetWalLevel(facts.control, plan.settings);
   // Asked only in archive recovery, and answered "there is none" every time (trap 9): all WAL is in pg_wal already.
