@@ -145,6 +145,7 @@ void AddOpenCommand(CLI::App& app, Action& action, std::vector<std::string> trai
       ->type_name("LIB")
       ->expected(1)
       ->take_all();
+  command->add_flag("--allow-network", request.allow_network, "Let the server and what it runs reach the network");
   command->add_flag("--no-text-index", request.no_text_index, "Keep the planner off indexes whose collation changed");
   command->add_option("--json", arguments->json_file, "Write timings and sizes to FILE")->type_name("FILE");
   command->add_flag("-q,--quiet", arguments->quiet, "No steps and timings on stderr");

@@ -129,7 +129,12 @@ Status Session::StartServer() {
                                                .port = kPort,
                                                .user = ::geteuid() == 0 ? std::optional(owner_) : std::nullopt,
                                                .settings = {},
+                                               .without_network = !request_.allow_network,
                                                .stop_when_parent_dies = true}));
+  if (!request_.allow_network && !server_.isolated()) {
+    events_.warning("the server shares this machine's network (pgstrata doctor tells why): extensions and programs "
+                    "that it runs could reach other servers");
+  }
   auto connection = WaitForLogin();
   if (!connection) return std::unexpected(Explain(std::move(connection).error()));
   connection_ = *std::move(connection);

@@ -35,6 +35,7 @@ struct OpenRequest {
   std::string database;           // empty: postgres, or what is there
   std::string role;               // empty: the bootstrap superuser, or who can log in
   LibraryRequest libraries;
+  bool allow_network = false;  // let the server reach the network: foreign servers, COPY PROGRAM
   bool no_text_index = false;  // keep the planner off indexes whose collation changed
 };
 

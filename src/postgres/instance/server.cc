@@ -43,6 +43,9 @@ io::Environment CleanEnvironment(const ServerOptions& options) {
   client::RemoveLibpqEnvironment(environment);
   environment.erase("PG_OOM_ADJUST_FILE");
   environment.erase("PG_OOM_ADJUST_VALUE");
+  // Where dblink and foreign servers connect that name no host: to this server, never to the one at the default place.
+  environment["PGHOST"] = options.socket_directory;
+  environment["PGPORT"] = std::to_string(options.port);
   if (options.user) {
     environment["HOME"] = options.user->home;
     environment["USER"] = environment["LOGNAME"] = options.user->name;
@@ -69,9 +72,17 @@ Result<Server> Server::Start(ServerOptions options) {
                          .standard_output = log.fd(),
                          .standard_error = log.fd(),
                          .new_session = true,
+                         .without_network = options.without_network,
                          .signal_when_parent_dies = options.stop_when_parent_dies ? SIGQUIT : 0};
   Server server;
-  PGS_ASSIGN(server.process_, io::Process::Spawn(spawn));
+  auto process = io::Process::Spawn(spawn);
+  if (!process && spawn.without_network) {
+    spawn.without_network = false;
+    process = io::Process::Spawn(spawn);
+  }
+  if (!process) return std::unexpected(std::move(process).error());
+  server.process_ = *std::move(process);
+  server.isolated_ = spawn.without_network;
   server.owned_ = true;
   server.log_start_ = static_cast<uint64_t>(log_stat.st_size);
   server.options_ = std::move(options);
@@ -91,6 +102,7 @@ Server& Server::operator=(Server&& other) noexcept {
   log_start_ = other.log_start_;
   postmaster_ = std::move(other.postmaster_);
   owned_ = std::exchange(other.owned_, false);
+  isolated_ = other.isolated_;
   return *this;
 }
 

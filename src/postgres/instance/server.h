@@ -27,6 +27,9 @@ struct ServerOptions {
   std::optional<io::UserIdentity> user;  // become this user; needed as root
   Settings settings;  // by -c: they beat every file. They may change all but where the server listens
   io::Environment environment = io::CurrentEnvironment();  // libpq's variables and PGDATA are removed from it
+  // The server gets no network, loopback of its own aside, so that nothing that it runs reaches another server; where
+  // this machine does not allow that, it starts with the network and isolated() says so.
+  bool without_network = false;
   // The server is stopped at once (SIGQUIT) when the thread that started it ends.
   bool stop_when_parent_dies = false;
 };
@@ -63,6 +66,8 @@ class Server {
   [[nodiscard]] int pidfd() const { return process_.pidfd(); }
   // Whether it was started, and neither stopped nor released since.
   [[nodiscard]] bool owned() const { return owned_; }
+  // Whether it was started without a network.
+  [[nodiscard]] bool isolated() const { return isolated_; }
   // What the server has logged since Start (its last MiB at most).
   [[nodiscard]] std::string Log() const;
   // How it ended, if it has.
@@ -79,6 +84,7 @@ class Server {
   uint64_t log_start_ = 0;                    // size of the log file before the start
   std::optional<PostmasterFile> postmaster_;  // as last read while it was starting
   bool owned_ = false;
+  bool isolated_ = false;
 };
 
 struct WaitOptions {
