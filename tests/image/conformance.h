@@ -10,7 +10,7 @@
 #include <string>
 
 #include "backup/image/image.h"
-#include "tests/support/temporary_directory.h"
+#include "tests/support/scratch_directory.h"
 
 namespace pgstrata::image {
 
@@ -26,7 +26,7 @@ struct ImageFactory {
   std::string name;
   // `place` lives as long as the image.
   std::function<std::unique_ptr<Image>(const std::map<std::string, SampleNode>& tree,
-                                       const test::TemporaryDirectory& place)>
+                                       const test::ScratchDirectory& place)>
       make;
 };
 inline void PrintTo(const ImageFactory& factory, std::ostream* out) { *out << factory.name; }
@@ -38,7 +38,7 @@ class ImageConformance : public ::testing::TestWithParam<ImageFactory> {
   [[nodiscard]] const std::map<std::string, SampleNode>& tree() const { return tree_; }
 
  private:
-  test::TemporaryDirectory place_;
+  test::ScratchDirectory place_;
   std::map<std::string, SampleNode> tree_;
   std::unique_ptr<Image> image_;
 };

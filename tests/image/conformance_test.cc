@@ -12,14 +12,14 @@ namespace {
 
 using Tree = std::map<std::string, SampleNode>;
 
-std::unique_ptr<Image> FromDirectory(const Tree& tree, const test::TemporaryDirectory& place) {
+std::unique_ptr<Image> FromDirectory(const Tree& tree, const test::ScratchDirectory& place) {
   WriteTree(tree, place.path());
   auto image = OpenDirectory(place.path());
   return image ? *std::move(image) : nullptr;
 }
 
 // The tablespace lies elsewhere, behind an absolute link; base behind a relative one that leaves.
-std::unique_ptr<Image> FromGrafts(const Tree& tree, const test::TemporaryDirectory& place) {
+std::unique_ptr<Image> FromGrafts(const Tree& tree, const test::ScratchDirectory& place) {
   const std::string data = place.path() + "/data";
   EXPECT_TRUE(io::MakeDirectories(data).has_value());
   WriteTree(tree, data);
@@ -50,7 +50,7 @@ std::unique_ptr<test::MemoryImage> FromMemory(const Tree& tree) {
 }
 
 // Half of the files are missing or other in the base and laid over it.
-std::unique_ptr<Image> FromOverlay(const Tree& tree, const test::TemporaryDirectory&) {
+std::unique_ptr<Image> FromOverlay(const Tree& tree, const test::ScratchDirectory&) {
   auto base = FromMemory(tree);
   constexpr std::string_view kSpace = "pg_tblspc/16400/PG_15_202209061/5/16401";
   base->Remove(std::string(kSpace));

@@ -10,7 +10,7 @@
 
 #include "foundation/io/directory.h"
 #include "foundation/io/file.h"
-#include "tests/support/temporary_directory.h"
+#include "tests/support/scratch_directory.h"
 
 namespace pgstrata::image {
 namespace {
@@ -52,7 +52,7 @@ class DirectoryImageTest : public ::testing::Test {
   }
 
  private:
-  test::TemporaryDirectory temporary_;
+  test::ScratchDirectory temporary_;
 };
 
 TEST_F(DirectoryImageTest, RelativeLinkInsideIsShown) {

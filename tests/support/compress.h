@@ -8,13 +8,13 @@
 
 #include "foundation/io/file.h"
 #include "foundation/io/process.h"
-#include "tests/support/temporary_directory.h"
+#include "tests/support/scratch_directory.h"
 
 namespace pgstrata::test {
 
 // What `tool` ("gzip", "lz4", "zstd") makes of `content`.
 inline std::string Compressed(const std::string& tool, const std::string& content) {
-  const TemporaryDirectory directory;
+  const ScratchDirectory directory;
   const std::string path = directory.path() + "/plain";
   EXPECT_TRUE(io::WriteWholeFile(path, content).has_value());
   io::SpawnOptions options;

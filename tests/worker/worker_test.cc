@@ -15,7 +15,7 @@
 #include "foundation/io/file.h"
 #include "foundation/io/lock.h"
 #include "tests/support/memory_file_system.h"
-#include "tests/support/temporary_directory.h"
+#include "tests/support/scratch_directory.h"
 #include "volume/fuse/mount.h"
 
 namespace pgstrata::worker {
@@ -50,7 +50,7 @@ class WorkerTest : public testing::Test {
   }
   [[nodiscard]] std::string in_mount(const std::string& name) const { return mountpoint_ + '/' + name; }
 
-  test::TemporaryDirectory directory_;
+  test::ScratchDirectory directory_;
   const std::string mountpoint_ = directory_.path() + "/mnt";
   const std::string log_file_ = directory_.path() + "/worker.log";
   test::MemoryFileSystem file_system_{{.uid = ::getuid(), .gid = ::getgid()}};
@@ -77,8 +77,219 @@ TEST_F(WorkerTest, ServesUntilStopped) {
 }
 
 TEST_F(WorkerTest, DestructionStopsIt) {
-  { const Worker worker = Start(); }
+  {
+    const Worker worker = Start();
+  }
   EXPECT_FALSE(Mounted());
+}
+
+TEST_F(WorkerTest, IsAProcessOfItsOwn) {
+  Worker worker = Start();
+  const std::string proc = "/proc/" + std::to_string(worker.pid());
+  EXPECT_EQ(TrimWhitespace(io::ReadWholeFile(proc + "/comm").value()), "pgstrata-worker");
+  EXPECT_EQ(::getsid(worker.pid()), worker.pid());
+  EXPECT_EQ(io::ReadLink(proc + "/cwd").value(), "/");
+  for (const char* stream : {"0", "1", "2"}) EXPECT_EQ(io::ReadLink(proc + "/fd/" + stream).value(), "/dev/null");
+}
+
+TEST_F(WorkerTest, ClosesWhatCameFromOutsideAndKeepsWhatThisProgramOpened) {
+  const auto ours = io::File::Open(directory_.path() + "/ours", O_RDWR | O_CREAT);
+  // High numbers, which nothing else takes; without close-on-exec, as descriptors inherited from a shell are.
+  const io::UniqueFd foreign(::fcntl(ours->fd(), F_DUPFD, 500));  // NOLINT(android-cloexec-*)
+  const io::UniqueFd kept(::fcntl(ours->fd(), F_DUPFD, 500));     // NOLINT(android-cloexec-*)
+  options_.keep_open = {kept.get()};
+  Worker worker = Start();
+  const std::string descriptors = "/proc/" + std::to_string(worker.pid()) + "/fd/";
+  EXPECT_TRUE(io::ReadLink(descriptors + std::to_string(ours->fd())).has_value());
+  EXPECT_TRUE(io::ReadLink(descriptors + std::to_string(kept.get())).has_value());
+  EXPECT_FALSE(io::ReadLink(descriptors + std::to_string(foreign.get())).has_value());
+}
+
+TEST_F(WorkerTest, HoldsALockOfItsParentUntilItEnds) {
+  const std::string path = directory_.path() + "/lock";
+  Worker worker;
+  {
+    const auto lock = io::FileLock::TryAcquire(path);
+    ASSERT_TRUE(lock.has_value());
+    worker = Start();
+  }
+  EXPECT_TRUE(io::FileLock::IsHeld(path).value());
+  ASSERT_TRUE(worker.Stop().has_value());
+  EXPECT_FALSE(io::FileLock::IsHeld(path).value());
+}
+
+TEST_F(WorkerTest, SignalsOfATerminalDoNotEndIt) {
+  Worker worker = Start();
+  for (const int signal : {SIGINT, SIGHUP, SIGPIPE}) ASSERT_TRUE(worker.process().Signal(signal).has_value());
+  EXPECT_FALSE(worker.process().Wait(100ms)->has_value());
+  EXPECT_TRUE(io::WriteWholeFile(in_mount("file"), "content").has_value());
+}
+
+TEST_F(WorkerTest, EndsAndUnmountsOnSigterm) {
+  bool called = false;
+  options_.on_parent_death = [&] { called = true; };
+  Worker worker = Start();
+  ASSERT_TRUE(worker.process().Signal(SIGTERM).has_value());
+  EXPECT_EQ(worker.process().Wait(5s)->value().AsShell(), 0);
+  EXPECT_FALSE(Mounted());
+  EXPECT_TRUE(worker.Stop().has_value());
+  EXPECT_FALSE(called);
+}
+
+TEST_F(WorkerTest, EndsWhenItsMountIsRemovedFromOutside) {
+  Worker worker = Start();
+  ASSERT_TRUE(fuse::Unmount(mountpoint_, {.lazy = false}).has_value());
+  EXPECT_EQ(worker.process().Wait(5s)->value().AsShell(), 0);
+  EXPECT_TRUE(worker.Stop().has_value());
+}
+
+TEST_F(WorkerTest, EndsEvenWhileTheMountIsInUse) {
+  Worker worker = Start();
+  const auto file = io::File::Open(in_mount("file"), O_RDWR | O_CREAT);
+  ASSERT_TRUE(file.has_value());
+  ASSERT_TRUE(worker.Stop().has_value());
+  EXPECT_FALSE(Mounted());
+  EXPECT_EQ(::fsync(file->fd()), -1);
+  EXPECT_EQ(errno, ENOTCONN);
+}
+
+TEST_F(WorkerTest, AKilledWorkerLeavesErrorsAndNeverZeros) {
+  const std::string content(1 << 20, 'x');
+  Worker worker = Start();
+  ASSERT_TRUE(io::WriteWholeFile(in_mount("file"), content).has_value());
+  auto file = io::File::Open(in_mount("file"), O_RDWR);
+  ASSERT_TRUE(file.has_value());
+  ASSERT_TRUE(file->Sync().has_value());
+  ASSERT_EQ(::posix_fadvise(file->fd(), 0, 0, POSIX_FADV_DONTNEED), 0);
+  ASSERT_TRUE(worker.process().Signal(SIGKILL).has_value());
+  ASSERT_EQ(worker.process().Wait()->value().signal, SIGKILL);
+
+  std::string buffer(4096, '\0');
+  EXPECT_EQ(::pread(file->fd(), buffer.data(), buffer.size(), 8192), -1);
+  EXPECT_EQ(errno, ENOTCONN);
+  struct stat stat{};
+  EXPECT_EQ(::stat(in_mount("file").c_str(), &stat), -1);
+  EXPECT_EQ(errno, ENOTCONN);
+  EXPECT_EQ(::open(in_mount("new").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600), -1);
+  EXPECT_EQ(errno, ENOTCONN);
+  EXPECT_FALSE(file->WriteAt(0, AsBytes(content)).has_value() && file->Sync().has_value());
+
+  EXPECT_TRUE(Mounted());
+  EXPECT_TRUE(worker.Stop().has_value());
+  EXPECT_FALSE(Mounted());
+}
+
+TEST_F(WorkerTest, AWorkerThatDoesNotListenIsKilled) {
+  Worker worker = Start();
+  ASSERT_TRUE(worker.process().Signal(SIGSTOP).has_value());
+  ASSERT_TRUE(worker.Stop(50ms).has_value());
+  EXPECT_EQ(worker.process().Wait()->value().signal, SIGKILL);
+  EXPECT_FALSE(Mounted());
+}
+
+// The parent is a child of the test, so that it can die.
+TEST_F(WorkerTest, TheParentsDeathRunsBothCallbacksInOrderAndUnmounts) {
+  const std::string first = directory_.path() + "/first";
+  const std::string second = directory_.path() + "/second";
+  options_.on_parent_death = [&] {
+    // Still served: whoever uses the mount can end in order.
+    const bool mounted = fuse::FindMount(mountpoint_)->has_value();
+    [[maybe_unused]] const auto written = io::WriteWholeFile(first, mounted ? "mounted" : "gone");
+  };
+  options_.after_parent_death = [&] {
+    [[maybe_unused]] const auto removed = ::rmdir(mountpoint_.c_str());
+    [[maybe_unused]] const auto written = io::WriteWholeFile(second, io::Exists(mountpoint_) ? "there" : "removed");
+  };
+  for (const bool killed : {false, true}) {
+    const pid_t parent = InChild([&] {
+      auto worker = StartWorker(file_system_, options_);
+      if (killed) ::kill(::getpid(), SIGKILL);
+      ::_exit(worker.has_value() ? 0 : 1);
+    });
+    int status = 0;
+    ASSERT_EQ(::waitpid(parent, &status, 0), parent);
+    ASSERT_TRUE(Eventually([&] { return io::Exists(second); }));
+    EXPECT_EQ(io::ReadWholeFile(first).value(), "mounted");
+    EXPECT_TRUE(Eventually([&] { return io::ReadWholeFile(second).value() == "removed"; }));
+    EXPECT_FALSE(Mounted());
+    ::unlink(first.c_str());
+    ::unlink(second.c_str());
+    ::mkdir(mountpoint_.c_str(), 0755);
+  }
+}
+
+TEST_F(WorkerTest, AnotherWorkerOfTheSameParentDoesNotHideItsDeath) {
+  const std::string other_mountpoint = directory_.path() + "/other";
+  ASSERT_EQ(::mkdir(other_mountpoint.c_str(), 0755), 0);
+  WorkerOptions other_options = options_;
+  other_options.mount.mountpoint = other_mountpoint;
+  // The second worker stays stopped: it can close nothing that it inherited.
+  const pid_t parent = InChild([&] {
+    auto first = StartWorker(file_system_, options_);
+    auto second = StartWorker(file_system_, other_options);
+    if (!first || !second) ::_exit(1);
+    ::kill(second->pid(), SIGSTOP);
+    [[maybe_unused]] const auto written = io::WriteWholeFile(directory_.path() + "/pid", std::to_string(second->pid()));
+    ::kill(::getpid(), SIGKILL);
+  });
+  ASSERT_EQ(::waitpid(parent, nullptr, 0), parent);
+  EXPECT_TRUE(Eventually([&] { return !Mounted(); }));
+  ::kill(static_cast<pid_t>(*ParseDecimal(*io::ReadWholeFile(directory_.path() + "/pid"))), SIGCONT);
+  EXPECT_TRUE(Eventually([&] { return !fuse::FindMount(other_mountpoint)->has_value(); }));
+}
+
+TEST_F(WorkerTest, GoodbyeAndSigtermAtOnceDoNotDeadlock) {
+  for (int round = 0; round < 20; ++round) {
+    Worker worker = Start();
+    const pid_t pid = worker.pid();
+    std::thread other([pid] {
+      ::kill(pid, SIGTERM);
+      ::kill(pid, SIGTERM);
+    });
+    const Stopwatch watch;
+    ASSERT_TRUE(worker.Stop().has_value());
+    EXPECT_LT(watch.milliseconds(), 1000);
+    other.join();
+    ASSERT_FALSE(Mounted());
+  }
+}
+
+TEST_F(WorkerTest, AFailedMountIsToldWithCodeAndMessage) {
+  options_.mount.mountpoint = directory_.path() + "/absent";
+  const auto absent = StartWorker(file_system_, options_);
+  ASSERT_FALSE(absent.has_value());
+  EXPECT_EQ(absent.error().code(), ErrorCode::kNotFound);
+  EXPECT_NE(absent.error().message().find("absent"), std::string::npos);
+
+  ASSERT_TRUE(io::WriteWholeFile(directory_.path() + "/plain", "").has_value());
+  options_.mount.mountpoint = directory_.path() + "/plain";
+  const auto plain = StartWorker(file_system_, options_);
+  ASSERT_FALSE(plain.has_value());
+  EXPECT_NE(plain.error().message().find("plain"), std::string::npos);
+
+  options_.mount.mountpoint = mountpoint_;
+  options_.log_file = directory_.path() + "/plain/log";
+  EXPECT_FALSE(StartWorker(file_system_, options_).has_value());
+  EXPECT_FALSE(Mounted());
+}
+
+TEST_F(WorkerTest, LeavesQuicklyWithMuchDirtyDataAndWritesNothingBack) {
+  Worker worker = Start();
+  auto file = io::File::Open(in_mount("big"), O_RDWR | O_CREAT);
+  ASSERT_TRUE(file.has_value());
+  const std::string block(1 << 20, 'd');
+  for (uint64_t i = 0; i < 200; ++i) ASSERT_TRUE(file->WriteAt(i << 20, AsBytes(block)).has_value());
+  const Stopwatch watch;
+  ASSERT_TRUE(worker.Stop().has_value());
+  const double open_ms = watch.milliseconds();
+  RecordProperty("stop_ms", std::to_string(open_ms));
+  EXPECT_LT(open_ms, 100);
+}
+
+TEST_F(WorkerTest, WarningsOfTheLibraryAndErrorsGoToTheLog) {
+  Worker worker = Start();
+  ASSERT_TRUE(worker.Stop().has_value());
+  EXPECT_TRUE(io::Exists(log_file_));
 }
 
 }  // namespace

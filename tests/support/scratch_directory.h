@@ -10,18 +10,18 @@
 namespace pgstrata::test {
 
 // A fresh directory under $TMPDIR or /tmp, removed with everything in it at the end of the test.
-class TemporaryDirectory {
+class ScratchDirectory {
  public:
-  TemporaryDirectory() {
+  ScratchDirectory() {
     const char* place = getenv("TMPDIR");
     std::string pattern = std::string(place != nullptr ? place : "/tmp") + "/pgstrata-test-XXXXXX";
     if (mkdtemp(pattern.data()) == nullptr) ADD_FAILURE() << "mkdtemp failed for " << pattern;
     const auto resolved = io::ResolvePath(pattern);
     path_ = resolved ? *resolved : pattern;
   }
-  TemporaryDirectory(const TemporaryDirectory&) = delete;
-  TemporaryDirectory& operator=(const TemporaryDirectory&) = delete;
-  ~TemporaryDirectory() {
+  ScratchDirectory(const ScratchDirectory&) = delete;
+  ScratchDirectory& operator=(const ScratchDirectory&) = delete;
+  ~ScratchDirectory() {
     if (const auto removed = io::RemoveTree(path_); !removed) ADD_FAILURE() << removed.error().message();
   }
 
