@@ -8,7 +8,7 @@ run_ctest() {
   local directory
   directory=$(readlink -f "$1")
   shift
-  ctest --test-dir "$directory" --output-on-failure --no-tests=error -j "$JOBS" --progress "$@"
+  ctest --test-dir "$directory" --output-on-failure --no-tests=error -j "$JOBS" "$@"
 }
 
 dev_test() {
