@@ -11,6 +11,7 @@
 
 #include "foundation/base/text.h"
 #include "foundation/codec/json.h"
+#include "foundation/codec/sha256.h"
 
 namespace pgstrata::pgdata {
 namespace {
@@ -216,15 +217,19 @@ std::unexpected<Error> Damaged(std::string_view why) {
   return Fail(ErrorCode::kCorrupt, fmt::format("\"{}\": {}", kBackupManifestPath, why));
 }
 
-// Up to and with the newline before the last line.
-std::optional<uint64_t> CheckedBytes(std::string_view text) {
-  if (!text.ends_with('\n')) return std::nullopt;
-  const size_t newline = text.rfind('\n', text.size() - 2);
-  if (text.size() < 2 || newline == std::string_view::npos) return std::nullopt;
-  return newline + 1;
+// The checksum covers everything before the last line, which holds it.
+Status CheckDigest(std::string_view text, std::string_view expected) {
+  const size_t newline = text.size() < 2 ? std::string_view::npos : text.rfind('\n', text.size() - 2);
+  if (newline == std::string_view::npos || !text.ends_with('\n')) {
+    return Damaged("its checksum does not stand on a line of its own");
+  }
+  const codec::Sha256Digest digest = codec::Sha256::Of(AsBytes(text.substr(0, newline + 1)));
+  if (codec::ToHex(digest) == expected) return {};
+  return Damaged("its checksum does not match");
 }
 
-Status ReadTop(FieldReader fields, BackupManifest& manifest) {
+// Returns the checksum that the manifest claims.
+Result<std::string> ReadTop(FieldReader fields, BackupManifest& manifest) {
   const uint64_t version = fields.Number("PostgreSQL-Backup-Manifest-Version", std::numeric_limits<uint64_t>::max());
   if (!fields.problem().empty()) return Damaged(fields.problem());
   if (version != 1 && version != 2) {
@@ -236,9 +241,8 @@ Status ReadTop(FieldReader fields, BackupManifest& manifest) {
     manifest.system_identifier = fields.Number("System-Identifier", std::numeric_limits<uint64_t>::max());
   auto checksum = NormalizeHex(fields.Take("Manifest-Checksum").value_or(""), kSha256Size * 2);
   if (!checksum) fields.Complain("\"Manifest-Checksum\" is missing or no SHA-256");
-  manifest.checksum = std::move(checksum).value_or("");
   if (const std::string problem = fields.Problem(); !problem.empty()) return Damaged(problem);
-  return {};
+  return *std::move(checksum);
 }
 
 }  // namespace
@@ -249,18 +253,9 @@ Result<BackupManifest> ParseBackupManifest(std::string_view text) {
   const bool parsed = nlohmann::json::sax_parse(text, &reader);
   if (!reader.problem().empty()) return Damaged(reader.problem());
   if (!parsed) return Damaged("it is no JSON");
-  PGS_TRY(ReadTop(FieldReader(reader.top()), manifest));
-  const auto checked_bytes = CheckedBytes(text);
-  if (!checked_bytes) return Damaged("its checksum does not stand on a line of its own");
-  manifest.checked_bytes = *checked_bytes;
+  PGS_ASSIGN(const std::string checksum, ReadTop(FieldReader(reader.top()), manifest));
+  PGS_TRY(CheckDigest(text, checksum));
   return manifest;
-}
-
-Status CheckManifestDigest(const BackupManifest& manifest, ByteView sha256) {
-  std::string digits;
-  for (const std::byte byte : sha256) digits += fmt::format("{:02x}", static_cast<unsigned>(byte));
-  if (digits == manifest.checksum) return {};
-  return Damaged("its checksum does not match");
 }
 
 }  // namespace pgstrata::pgdata

@@ -8,7 +8,6 @@
 #include <string_view>
 #include <vector>
 
-#include "foundation/base/bytes.h"
 #include "foundation/base/error.h"
 #include "foundation/base/types.h"
 
@@ -38,14 +37,10 @@ struct BackupManifest {
   std::optional<uint64_t> system_identifier;  // version 2
   std::vector<ManifestFile> files;
   std::vector<ManifestWalRange> wal_ranges;
-  std::string checksum;  // SHA-256 of the first `checked_bytes` bytes, lower-case hexadecimal
-  uint64_t checked_bytes = 0;
 };
 
-// Does not look at the checksum: hash the first `checked_bytes` bytes of `text` and call CheckManifestDigest. kCorrupt
-// where the JSON or a field does not parse, kUnsupported where the version is neither 1 nor 2.
+// kCorrupt where the JSON or a field does not parse, or the manifest's own checksum does not match; kUnsupported where
+// the version is neither 1 nor 2.
 Result<BackupManifest> ParseBackupManifest(std::string_view text);
-// `sha256`: 32 bytes. kCorrupt where it is not the manifest's own.
-Status CheckManifestDigest(const BackupManifest& manifest, ByteView sha256);
 
 }  // namespace pgstrata::pgdata
