@@ -96,8 +96,15 @@ codec::Json ToJson(const std::string& source, const SourceReport& report) {
 }
 
 Result<int> RunInfo(const InfoArguments& arguments, Output& output) {
-  PGS_ASSIGN(const auto source, ResolveSource(arguments.source));
-  PGS_ASSIGN(const SourceReport report, branch::ReportSource(*source.image, source.wal_archives, arguments.pg_bin));
+  PGS_ASSIGN(const auto source, source::Resolve({.source = arguments.source.source,
+                                                 .wal_directories = arguments.source.wal_directories,
+                                                 .may_be_in_use = true}));
+  PGS_ASSIGN(SourceReport report, branch::ReportSource(*source.image, source.wal_archives, arguments.pg_bin));
+  if (source.used_by) {
+    report.obstacle =
+        Error(ErrorCode::kBusy, fmt::format("a running server (process {}) uses it", source.used_by->pid))
+            .WithHint("take a base backup of it with pg_basebackup and open that, or stop the server first");
+  }
   if (arguments.json) {
     output.out << codec::FormatJson(ToJson(source.display_name, report), 2) << '\n';
   } else {

@@ -18,6 +18,9 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr auto kServerGrace = 5s;
+// In the directory of all sessions; held while one is made, so that nobody takes it for a leftover before its own lock is.
+constexpr std::string_view kMakingLock = "/lock";
+constexpr std::string_view kSessionPrefix = "open-";
 // ".s.PGSQL.5432.lock" and its slash.
 constexpr size_t kLongestSocketName = 20;
 
@@ -60,8 +63,10 @@ Result<SessionDirectory> SessionDirectory::Create(const std::string& home, const
   constexpr mode_t kPrivate = 0700;
   SessionDirectory session;
   session.owner_ = owner;
-  PGS_TRY(io::MakeDirectories(SessionsDirectory(home), kPassable));
-  PGS_ASSIGN(session.path_, MakeTemporaryDirectory(SessionsDirectory(home) + "/open-"));
+  const std::string sessions = SessionsDirectory(home);
+  PGS_TRY(io::MakeDirectories(sessions, kPassable));
+  PGS_ASSIGN(const auto making, io::FileLock::Acquire(sessions + std::string(kMakingLock)));
+  PGS_ASSIGN(session.path_, MakeTemporaryDirectory(sessions + '/' + std::string(kSessionPrefix)));
   PGS_ASSIGN(session.lock_, io::FileLock::TryAcquire(session.path_ + "/lock"));
   PGS_TRY(io::WriteWholeFile(session.path_ + "/source", source));
   PGS_TRY(io::MakeDirectories(session.mountpoint(), kPrivate));
@@ -102,9 +107,11 @@ Result<std::vector<Leftover>> FindLeftovers(const std::string& home) {
   const std::string sessions = SessionsDirectory(home);
   std::vector<Leftover> leftovers;
   if (!io::Exists(sessions)) return leftovers;
+  PGS_ASSIGN(const auto making, io::FileLock::Acquire(sessions + std::string(kMakingLock)));
   PGS_ASSIGN(const auto names, io::ListDirectory(sessions));
   PGS_ASSIGN(const auto mounts, fuse::ListMounts());
   for (const auto& name : names) {
+    if (!name.starts_with(kSessionPrefix)) continue;
     Leftover leftover{.path = JoinPath(sessions, name)};
     PGS_ASSIGN(const bool held, io::FileLock::IsHeld(leftover.path + "/lock"));
     if (held) continue;

@@ -6,15 +6,21 @@
 
 namespace pgstrata::io {
 
-Result<FileLock> FileLock::TryAcquire(const std::string& path) {
+Result<FileLock> FileLock::Lock(const std::string& path, int operation) {
   FileLock lock;
   PGS_ASSIGN(lock.file_, File::Open(path, O_RDWR | O_CREAT));
-  if (::flock(lock.file_.fd(), LOCK_EX | LOCK_NB) != 0) {
-    if (errno == EWOULDBLOCK) return Fail(ErrorCode::kBusy, '"' + path + "\" is locked by another process");
-    return FailErrno("could not lock \"" + path + '"');
-  }
-  return lock;
+  int status = 0;
+  do {
+    status = ::flock(lock.file_.fd(), operation);
+  } while (status != 0 && errno == EINTR);
+  if (status == 0) return lock;
+  if (errno == EWOULDBLOCK) return Fail(ErrorCode::kBusy, '"' + path + "\" is locked by another process");
+  return FailErrno("could not lock \"" + path + '"');
 }
+
+Result<FileLock> FileLock::Acquire(const std::string& path) { return Lock(path, LOCK_EX); }
+
+Result<FileLock> FileLock::TryAcquire(const std::string& path) { return Lock(path, LOCK_EX | LOCK_NB); }
 
 Result<bool> FileLock::IsHeld(const std::string& path) {
   const auto file = File::Open(path, O_RDONLY);

@@ -11,7 +11,9 @@ namespace pgstrata::io {
 // An exclusive flock(2) on a file, held until the last process that inherited it by fork closes it (not across exec).
 class FileLock {
  public:
-  // Creates the file if needed. kBusy when somebody else holds it.
+  // Creates the file if needed, and waits for as long as somebody else holds it.
+  static Result<FileLock> Acquire(const std::string& path);
+  // Likewise; kBusy when somebody else holds it.
   static Result<FileLock> TryAcquire(const std::string& path);
   // Whether somebody holds the lock now. A missing file is not held.
   static Result<bool> IsHeld(const std::string& path);
@@ -20,6 +22,7 @@ class FileLock {
   [[nodiscard]] int fd() const { return file_.fd(); }
 
  private:
+  static Result<FileLock> Lock(const std::string& path, int operation);
   File file_;
 };
 
