@@ -1,0 +1,12 @@
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+#include "postgres/pgdata/backup_manifest.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  using namespace pgstrata;
+  const std::string_view text(reinterpret_cast<const char*>(data), size);
+  (void)pgdata::ParseBackupManifest(text);
+  return 0;
+}
