@@ -1,0 +1,54 @@
+// The nodes of a volume by number, and where new ones come from.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <shared_mutex>
+#include <string>
+#include <unordered_map>
+
+#include "backup/image/image.h"
+#include "volume/layer/node.h"
+
+namespace pgstrata::layer {
+
+// Safe from several threads. Everything referred to outlives it.
+class InodeTable {
+ public:
+  // `owner` is shown for all that comes from the image; `root_shown_inode` is the root's st_ino.
+  InodeTable(const image::Image& image, BlobStore& store, vfs::Owner owner, uint64_t root_shown_inode)
+      : image_(image), store_(store), owner_(owner), root_shown_inode_(root_shown_inode) {}
+
+  // The first node made is the root. Numbers are never used again.
+  NodePtr MakeFile(mode_t permissions, vfs::Owner owner);
+  NodePtr MakeDirectory(mode_t permissions, vfs::Owner owner, vfs::Inode parent);
+  NodePtr MakeLink(std::string_view target, vfs::Owner owner);
+  // What the image has at `path`, below the directory `parent`.
+  NodePtr MakeFromImage(const image::Entry& entry, std::string path, vfs::Inode parent);
+
+  // Null where there is no such node.
+  [[nodiscard]] NodePtr Find(vfs::Inode inode) const;
+  // True for the one caller that removed it.
+  bool Remove(vfs::Inode inode);
+
+ private:
+  static constexpr size_t kShards = 64;
+  struct alignas(64) Shard {
+    mutable std::shared_mutex mutex;
+    std::unordered_map<uint64_t, NodePtr> nodes;  // guarded by mutex
+  };
+
+  NodePtr NewNode(mode_t type, const Attributes& attributes);
+  void Publish(const NodePtr& node);
+  [[nodiscard]] const Shard& ShardOf(vfs::Inode inode) const { return shards_[inode.value % kShards]; }
+
+  const image::Image& image_;
+  BlobStore& store_;
+  const vfs::Owner owner_;
+  const uint64_t root_shown_inode_;
+  std::atomic<uint64_t> last_number_ = vfs::kRootInode.value - 1;
+  std::array<Shard, kShards> shards_;
+};
+
+}  // namespace pgstrata::layer
