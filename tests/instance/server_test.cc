@@ -65,6 +65,16 @@ PostmasterFile PostmasterFileOf(const std::string& data_directory) {
   return *ParsePostmasterFile(*io::ReadWholeFile(data_directory + "/postmaster.pid"));
 }
 
+// The files of POSIX shared memory that a process has mapped.
+std::vector<std::string> SharedMemoryFilesOf(pid_t pid) {
+  std::vector<std::string> paths;
+  const auto maps = io::ReadWholeFile("/proc/" + std::to_string(pid) + "/maps");
+  for (const auto line : SplitLines(*maps)) {
+    if (const size_t at = line.find("/dev/shm/"); at != std::string_view::npos) paths.emplace_back(line.substr(at));
+  }
+  return paths;
+}
+
 std::string EnvironmentOf(pid_t pid) { return *io::ReadWholeFile("/proc/" + std::to_string(pid) + "/environ"); }
 
 TEST_F(ServerTest, AnswersAndStopsWithoutLeavingAnything) {
@@ -184,11 +194,14 @@ TEST_F(ServerTest, ServerThatIgnoresTheRequestIsKilledWithAllItsChildrenAndMemor
                                              cluster_.directory().Path("psql.log"), cluster_.ProgramEnvironment());
   std::this_thread::sleep_for(milliseconds(300));
   const int segment = PostmasterFileOf(cluster_.data_directory()).shared_memory_id;
+  const auto files = SharedMemoryFilesOf(server.pid());
+  ASSERT_FALSE(files.empty());
   ASSERT_EQ(::kill(server.pid(), SIGSTOP), 0);  // it cannot answer now
   ASSERT_GE(Remaining().size(), 8U);
   ASSERT_TRUE(StopServer(server, StopMode::kImmediate, milliseconds(100)).has_value());
   EXPECT_TRUE(Remaining().empty());
   EXPECT_FALSE(SegmentExists(segment));
+  for (const auto& file : files) EXPECT_FALSE(io::Exists(file)) << file;
   (void)::kill(pgbench.pid(), SIGKILL);
   (void)::kill(sleeper.pid(), SIGKILL);
 }
@@ -318,6 +331,28 @@ TEST_F(ServerTest, UnknownRoleLeavesTheServerToTryAnother) {
   EXPECT_EQ(refused.error().problem(), StartProblem::kRoleOrDatabase);
   EXPECT_THAT(refused.error().message(), HasSubstr("role \"nobody_here\""));
   EXPECT_TRUE(client::Connection::Connect(cluster_.Parameters()).has_value());
+}
+
+TEST_F(ServerTest, LibraryThatOnlyARoleAsksForIsNamedToo) {
+  cluster_.Start();
+  cluster_.Psql("alter role postgres set session_preload_libraries = 'no_such_library'");
+  cluster_.Stop();
+  const StartError error = FailedStart(Options());
+  EXPECT_EQ(error.problem(), StartProblem::kMissingLibrary) << error.message();
+  EXPECT_THAT(error.message(), HasSubstr("the server runs but does not accept a connection to database \"postgres\""));
+}
+
+TEST_F(ServerTest, StandbyIsReadyOnceItAcceptsReaders) {
+  cluster_.Start();
+  const std::string backup = cluster_.BaseBackup("backup", {"-X", "stream"});
+  cluster_.Stop();
+  ASSERT_TRUE(io::WriteWholeFile(backup + "/standby.signal", "", 0644).has_value());
+  ServerOptions options = Options();
+  options.data_directory = backup;
+  options.settings.Set("restore_command", "false");
+  Server server = Start(options);
+  auto connection = Ready(server);
+  EXPECT_EQ(connection.QueryValue("select pg_is_in_recovery()").value_or("?"), "t");
 }
 
 // Recovery that has to ask a slow restore_command for its WAL.
