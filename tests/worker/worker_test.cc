@@ -273,23 +273,47 @@ TEST_F(WorkerTest, AFailedMountIsToldWithCodeAndMessage) {
   EXPECT_FALSE(Mounted());
 }
 
+// Keeps no data, so that what is measured is not the end of a process with much memory.
+class ForgetfulFileSystem : public test::MemoryFileSystem {
+ public:
+  using MemoryFileSystem::MemoryFileSystem;
+  vfs::FsStatus Write(vfs::Inode, uint64_t, ByteView) override {
+    std::this_thread::sleep_for(20ms);
+    return {};
+  }
+};
+
 TEST_F(WorkerTest, LeavesQuicklyWithMuchDirtyDataAndWritesNothingBack) {
-  Worker worker = Start();
-  auto file = io::File::Open(in_mount("big"), O_RDWR | O_CREAT);
-  ASSERT_TRUE(file.has_value());
-  const std::string block(1 << 20, 'd');
-  for (uint64_t i = 0; i < 200; ++i) ASSERT_TRUE(file->WriteAt(i << 20, AsBytes(block)).has_value());
+  ForgetfulFileSystem slow({.uid = ::getuid(), .gid = ::getgid()});
+  auto worker = StartWorker(slow, options_);
+  ASSERT_TRUE(worker.has_value()) << worker.error().message();
+  {
+    auto file = io::File::Open(in_mount("big"), O_RDWR | O_CREAT);
+    ASSERT_TRUE(file.has_value());
+    const std::string block(1 << 20, 'd');
+    for (uint64_t i = 0; i < 200; ++i) ASSERT_TRUE(file->WriteAt(i << 20, AsBytes(block)).has_value());
+  }
   const Stopwatch watch;
-  ASSERT_TRUE(worker.Stop().has_value());
-  const double open_ms = watch.milliseconds();
-  RecordProperty("stop_ms", std::to_string(open_ms));
-  EXPECT_LT(open_ms, 100);
+  ASSERT_TRUE(worker->Stop().has_value());
+  RecordProperty("stop_ms", std::to_string(watch.milliseconds()));
+  EXPECT_LT(watch.milliseconds(), 100);
 }
 
-TEST_F(WorkerTest, WarningsOfTheLibraryAndErrorsGoToTheLog) {
+TEST_F(WorkerTest, OpensItsLog) {
   Worker worker = Start();
   ASSERT_TRUE(worker.Stop().has_value());
   EXPECT_TRUE(io::Exists(log_file_));
+}
+
+TEST_F(WorkerTest, WithoutRootEverythingElseInThisProgramPasses) {
+  if (::geteuid() != 0) return;
+  const auto user = io::FindUser("nobody");
+  ASSERT_TRUE(user.has_value());
+  const auto run = io::RunAndCapture({.argv = {io::ReadLink("/proc/self/exe").value(), "--gtest_brief=1"},
+                                      .user = *user,
+                                      .working_directory = "/tmp"});
+  ASSERT_TRUE(run.has_value()) << run.error().message();
+  EXPECT_EQ(run->status.AsShell(), 0) << run->standard_output << run->standard_error;
 }
 
 }  // namespace

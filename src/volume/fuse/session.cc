@@ -55,7 +55,10 @@ class Session::Connection {
  public:
   Connection(vfs::FileSystem& file_system, const MountOptions& options)
       : served_{.file_system = &file_system, .writeback = options.writeback && !options.read_only} {}
+  // The descriptor first: that aborts the connection, so nobody waits for an answer while fusermount3 is started.
   ~Connection() {
+    loop_.reset();
+    session_.reset();
     if (const auto removed = RemoveMount(); !removed) log::Warning("{}", removed.error().message());
   }
   Connection(const Connection&) = delete;
@@ -63,6 +66,10 @@ class Session::Connection {
 
   Status Start(MountOptions options) {
     PGS_ASSIGN(options.mountpoint, io::ResolvePath(options.mountpoint));
+    PGS_ASSIGN(const auto place, io::StatTarget(options.mountpoint));
+    if (!S_ISDIR(place.st_mode)) {
+      return Fail(ErrorCode::kInvalidArgument, fmt::format("\"{}\" is not a directory", options.mountpoint));
+    }
     PGS_ASSIGN(session_, NewSession(served_));
     PGS_ASSIGN(io::UniqueFd device, MountDevice(options, kMaxTransfer));
     RequestLoop::UseDevice(session_.get(), device.Release());

@@ -1,0 +1,175 @@
+#include <fcntl.h>
+#include <sys/wait.h>
+
+#include "foundation/base/clock.h"
+#include "foundation/io/file.h"
+#include "foundation/io/process.h"
+#include "tests/fuse/mounted.h"
+#include "volume/fuse/availability.h"
+
+namespace pgstrata::fuse {
+namespace {
+
+TEST(Session, MountsAndUnmountsQuickly) {
+  double best = 1e9;
+  for (int round = 0; round < 5; ++round) {
+    const Stopwatch watch;
+    Mounted mounted;
+    mounted.End();
+    best = std::min(best, watch.milliseconds());
+  }
+  RecordProperty("mount_and_unmount_ms", std::to_string(best));
+  EXPECT_LT(best, 35);
+}
+
+TEST(Session, StopsWhileIdleWhileInUseAndBeforeServing) {
+  {
+    Mounted idle;
+  }
+  {
+    Mounted used;
+    const auto file = io::File::Open(used.path("file"), O_RDWR | O_CREAT);
+    used.End();
+  }
+  test::MemoryFileSystem file_system;
+  std::string pattern = "/tmp/pgstrata-fuse-XXXXXX";
+  const std::string mountpoint = ::mkdtemp(pattern.data());
+  {
+    auto session = Session::Mount(file_system, {.mountpoint = mountpoint});
+    ASSERT_TRUE(session.has_value()) << session.error().message();
+    (*session)->Stop();
+    (*session)->Stop();
+    EXPECT_TRUE((*session)->Serve().has_value());
+  }
+  EXPECT_FALSE(FindMount(mountpoint)->has_value());
+  ::rmdir(mountpoint.c_str());
+}
+
+TEST(Session, ServingEndsWhenSomebodyUnmounts) {
+  Mounted mounted;
+  ASSERT_TRUE(Unmount(mounted.path(), {.lazy = false}).has_value());
+  mounted.End();
+}
+
+TEST(Session, AnAbortEndsServingAndUsersGetErrors) {
+  Mounted mounted;
+  const auto file = io::File::Open(mounted.path("file"), O_RDWR | O_CREAT);
+  ASSERT_TRUE(Unmount(mounted.path(), {.abort_first = true}).has_value());
+  // Without root and fusectl a connection lives as long as somebody serves it.
+  if (::geteuid() != 0) mounted.End();
+  EXPECT_EQ(::fsync(file->fd()), -1);
+  EXPECT_EQ(errno, ENOTCONN);
+  mounted.End();
+}
+
+TEST(Session, RemovesOnlyItsOwnMount) {
+  if (::geteuid() != 0) return;  // fusermount3 mounts nothing on a mount that root cannot look into
+  Mounted below;
+  test::MemoryFileSystem file_system;
+  {
+    auto above = Session::Mount(file_system, {.mountpoint = below.path()});
+    ASSERT_TRUE(above.has_value()) << above.error().message();
+    EXPECT_EQ(FindMount(below.path())->value().device(), (*above)->mount().device());
+    ASSERT_TRUE(below.session().Unmount().has_value());
+    EXPECT_EQ(FindMount(below.path())->value().device(), (*above)->mount().device());
+  }
+  EXPECT_EQ(FindMount(below.path())->value().device(), below.session().mount().device());
+}
+
+TEST(Session, TwentyAtOnce) {
+  std::vector<std::unique_ptr<Mounted>> all;
+  for (int i = 0; i < 20; ++i) all.push_back(std::make_unique<Mounted>());
+  for (const auto& mounted : all) {
+    EXPECT_TRUE(io::WriteWholeFile(mounted->path("f"), "x").has_value());
+  }
+  EXPECT_GE(ListMounts()->size(), 20U);
+}
+
+TEST(Session, AMountpointThatIsNoDirectoryIsAClearError) {
+  test::MemoryFileSystem file_system;
+  const auto absent = Session::Mount(file_system, {.mountpoint = "/tmp/pgstrata-no-such-directory"});
+  ASSERT_FALSE(absent.has_value());
+  EXPECT_EQ(absent.error().code(), ErrorCode::kNotFound);
+  EXPECT_NE(absent.error().message().find("pgstrata-no-such-directory"), std::string::npos);
+  const auto file = Session::Mount(file_system, {.mountpoint = "/etc/passwd"});
+  ASSERT_FALSE(file.has_value());
+  EXPECT_NE(file.error().message().find("/etc/passwd"), std::string::npos);
+}
+
+TEST(Session, LeaksNoDescriptorAndNoThread) {
+  const auto count = [](const char* directory) { return io::ListDirectory(directory)->size(); };
+  {
+    const Mounted warm_up;
+  }
+  const size_t descriptors = count("/proc/self/fd");
+  for (int i = 0; i < 10; ++i) {
+    Mounted mounted;
+    EXPECT_TRUE(io::WriteWholeFile(mounted.path("f"), "x").has_value());
+  }
+  EXPECT_EQ(count("/proc/self/fd"), descriptors);
+  EXPECT_LE(count("/proc/self/task"), 2U);
+}
+
+TEST(Session, RaisesBdiLimitsAsRoot) {
+  Mounted mounted;
+  const BdiLimits limits = RaiseBdiLimits(mounted.session().mount());
+  EXPECT_EQ(limits.all(), ::geteuid() == 0);
+  if (::geteuid() != 0) return;
+  const MountEntry& mount = mounted.session().mount();
+  const std::string directory =
+      "/sys/class/bdi/" + std::to_string(mount.device_major) + ':' + std::to_string(mount.device_minor) + '/';
+  EXPECT_EQ(io::ReadWholeFile(directory + "strict_limit").value(), "0\n");
+  EXPECT_EQ(io::ReadWholeFile(directory + "max_ratio").value(), "100\n");
+  EXPECT_EQ(io::ReadWholeFile(directory + "read_ahead_kb").value(), "1024\n");
+}
+
+TEST(Session, FuseIsUsableHere) {
+  const Availability availability = CheckFuse();
+  EXPECT_TRUE(availability.usable) << availability.problem << "; " << availability.hint;
+}
+
+TEST(MountInfo, IsParsedWithEscapesAndOptionalFields) {
+  const auto mounts = ParseMountInfo(
+      "44 27 0:40 / /mnt/with\\040space\\134\\011x rw,nosuid - fuse.pgstrata pg\\040strata rw,user_id=0\n"
+      "45 27 0:41 / /b ro shared:1 master:2 - fuse.pgstrata y rw\n"
+      "46 27 8:1 / /c rw - ext4 /dev/sda1 ro\n"
+      "not a line\n"
+      "47 27 8 / /d rw - ext4 /dev/sda1 ro\n");
+  ASSERT_EQ(mounts.size(), 3U);
+  EXPECT_EQ(mounts[0].mountpoint, "/mnt/with space\\\tx");
+  EXPECT_EQ(mounts[0].source, "pg strata");
+  EXPECT_EQ(mounts[0].device_minor, 40U);
+  EXPECT_FALSE(mounts[0].read_only);
+  EXPECT_TRUE(mounts[1].read_only);
+  EXPECT_TRUE(mounts[2].read_only);
+}
+
+TEST(MountInfo, AMountpointWithSpacesIsFoundAndUnmounted) {
+  std::string pattern = "/tmp/pgstrata fuse\\XXXXXX";
+  const std::string mountpoint = ::mkdtemp(pattern.data());
+  test::MemoryFileSystem file_system;
+  {
+    auto session = Session::Mount(file_system, {.mountpoint = mountpoint, .fsname = "a,b\\c d"});
+    ASSERT_TRUE(session.has_value()) << session.error().message();
+    EXPECT_EQ(FindMount(mountpoint)->value().source, "a,b\\c d");
+  }
+  EXPECT_FALSE(FindMount(mountpoint)->has_value());
+  EXPECT_EQ(::rmdir(mountpoint.c_str()), 0);
+}
+
+TEST(Unmount, OfNothingIsSuccess) { EXPECT_TRUE(Unmount("/tmp", {}).has_value()); }
+
+// The same tests once more without root, where libfuse's fusermount3 mounts.
+TEST(WithoutRoot, EverythingElseInThisProgramPasses) {
+  if (::geteuid() != 0) return;
+  const std::string self = io::ReadLink("/proc/self/exe").value();
+  const auto user = io::FindUser("nobody");
+  ASSERT_TRUE(user.has_value());
+  const auto run = io::RunAndCapture(
+      {.argv = {self, "--gtest_brief=1", "--gtest_color=no"}, .user = *user, .working_directory = "/tmp"});
+  ASSERT_TRUE(run.has_value()) << run.error().message();
+  EXPECT_EQ(run->status.AsShell(), 0) << run->standard_output << run->standard_error;
+}
+
+}  // namespace
+}  // namespace pgstrata::fuse
