@@ -4,9 +4,11 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include "backup/image/overlay_image.h"
 #include "foundation/io/directory.h"
 #include "foundation/io/file.h"
 #include "tests/support/compress.h"
+#include "tests/support/memory_image.h"
 #include "tests/support/scratch_directory.h"
 
 namespace pgstrata::image {
@@ -162,6 +164,22 @@ TEST_F(WalDirectoryTest, SegmentsThatArriveLaterAreSeen) {
   Write(kSegment, Segment('a'));
   EXPECT_EQ(archive->List()->size(), 1U);
   EXPECT_TRUE(archive->Open(kSegment).has_value());
+}
+
+TEST_F(WalDirectoryTest, SegmentsAreLaidIntoPgWal) {
+  Write("000000010000000000000003.gz", test::Compressed("gzip", Segment('a')));
+  Write("000000010000000000000004", "too short");
+  Write("00000002.history.zst", test::Compressed("zstd", "history"));
+  const auto archive = OpenArchive();
+  const auto image = WithWal(std::make_shared<test::MemoryImage>(), *archive,
+                             {kSegment, "000000010000000000000004", "00000002.history"}, kSegmentSize);
+  ASSERT_TRUE(image.has_value()) << image.error().message();
+  EXPECT_EQ((*image)->List("pg_wal").value().size(), 3U);
+  EXPECT_EQ((*image)->Stat("pg_wal/000000010000000000000004").value().size, kSegmentSize);
+  EXPECT_TRUE(ReadSmallFile(**image, "pg_wal/" + kSegment).value() == Segment('a'));
+  EXPECT_EQ(ReadSmallFile(**image, "pg_wal/00000002.history").value(), "history");
+  EXPECT_EQ((*image)->Open("pg_wal/000000010000000000000004").error().code(), ErrorCode::kCorrupt);
+  EXPECT_FALSE(WithWal(*image, *archive, {"00000009.history"}, kSegmentSize).has_value());
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "foundation/base/text.h"
+#include "postgres/pgdata/wal_name.h"
 
 namespace pgstrata::image {
 namespace {
@@ -111,6 +112,20 @@ Result<std::unique_ptr<ImageFile>> ImageWithFiles::Open(std::string_view path) c
   if (file->size() == size) return file;
   return Fail(ErrorCode::kCorrupt,
               Quoted(path) + " is " + std::to_string(file->size()) + " bytes long, not " + std::to_string(size));
+}
+
+Result<std::shared_ptr<const Image>> WithWal(std::shared_ptr<const Image> image, const WalArchive& archive,
+                                             const std::vector<std::string>& wal_names, uint64_t segment_size) {
+  auto combined = std::make_shared<ImageWithFiles>(std::move(image));
+  for (const auto& name : wal_names) {
+    uint64_t size = segment_size;
+    if (!pgdata::LooksLikeSegmentName(name)) {
+      PGS_ASSIGN(const auto file, archive.Open(name));
+      size = file->size();
+    }
+    combined->Add(JoinPath("pg_wal", name), [&archive, name] { return archive.Open(name); }, size);
+  }
+  return combined;
 }
 
 }  // namespace pgstrata::image

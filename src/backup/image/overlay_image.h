@@ -8,8 +8,10 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "backup/image/image.h"
+#include "backup/image/wal_archive.h"
 
 namespace pgstrata::image {
 
@@ -52,5 +54,10 @@ class ImageWithFiles final : public Image {
   // Guarded by mutex_ after the last Add: the sizes of added files as far as they are known.
   mutable std::map<std::string, uint64_t, std::less<>> sizes_;
 };
+
+// `image` with these files of `archive` laid into its pg_wal: segments as files of `segment_size` bytes, history files
+// as they are. Segments are not opened for it. `archive` outlives the result.
+Result<std::shared_ptr<const Image>> WithWal(std::shared_ptr<const Image> image, const WalArchive& archive,
+                                             const std::vector<std::string>& wal_names, uint64_t segment_size);
 
 }  // namespace pgstrata::image
