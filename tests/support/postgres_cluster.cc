@@ -217,7 +217,8 @@ void PostgresCluster::Kill() {
   std::vector<io::Process> children;
   OrThrow(server_.Signal(SIGSTOP));
   const std::string list = "/proc/" + std::to_string(pid()) + "/task/" + std::to_string(pid()) + "/children";
-  for (const auto word : Split(OrThrow(io::ReadWholeFile(list)), ' ')) {
+  const std::string pids = OrThrow(io::ReadWholeFile(list));
+  for (const auto word : Split(pids, ' ')) {
     const auto child = ParseDecimal(TrimWhitespace(word));
     if (!child) continue;
     if (auto process = io::Process::Adopt(static_cast<pid_t>(*child))) children.push_back(*std::move(process));

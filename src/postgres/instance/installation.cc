@@ -90,7 +90,8 @@ std::vector<Candidate> SystemCandidates(const InstallationSearch& search) {
 std::vector<Candidate> AllCandidates(const InstallationSearch& search) {
   std::vector<Candidate> candidates;
   if (const auto directory = VariableOf(search, "PG_BIN")) Append(candidates, CandidateAt(*directory, search));
-  for (const auto directory : Split(VariableOf(search, "PATH").value_or(""), ':')) {
+  const std::string path = VariableOf(search, "PATH").value_or("");
+  for (const auto directory : Split(path, ':')) {
     if (directory.starts_with('/')) Append(candidates, CandidateAt(std::string(directory), search));
   }
   for (auto& candidate : SystemCandidates(search)) Append(candidates, std::move(candidate));
@@ -109,7 +110,8 @@ std::string FindPsql(const std::string& bin_directory, const InstallationSearch&
       if (IsExecutable(program)) return program;
     }
   }
-  for (const auto directory : Split(VariableOf(search, "PATH").value_or(""), ':')) {
+  const std::string path = VariableOf(search, "PATH").value_or("");
+  for (const auto directory : Split(path, ':')) {
     const std::string program = JoinPath(directory, "psql");
     if (directory.starts_with('/') && IsExecutable(program)) return program;
   }
