@@ -76,10 +76,10 @@ Status CollectSegments(const WalInventory& inventory, const ClusterFacts& facts,
       if (number <= last_needed) plan.missing_segment = name;
       return {};
     }
-    const image::WalArchive* archive = inventory.ArchiveOf(name);
-    if (archive != nullptr && plan.consistent_at && number > last_needed) return {};
+    const auto& place = inventory.PlaceOf(name);
+    if (place.archive != nullptr && plan.consistent_at && number > last_needed) return {};
     plan.segments.push_back(name);
-    if (archive != nullptr) plan.from_archives.push_back({name, archive});
+    if (place.archive != nullptr) plan.from_archives.push_back({name, place.archive, !place.partial});
   }
 }
 
@@ -97,8 +97,8 @@ Status MissingTablespace(const image::Image& image, const std::string& oid, cons
 
 void CollectHistories(const WalInventory& inventory, TimelineId newest, RecoveryPlan& plan) {
   const std::string name = pgdata::HistoryName(newest);
-  if (inventory.Has(name) && inventory.ArchiveOf(name) != nullptr) {
-    plan.from_archives.push_back({name, inventory.ArchiveOf(name)});
+  if (inventory.Has(name) && inventory.PlaceOf(name).archive != nullptr) {
+    plan.from_archives.push_back({name, inventory.PlaceOf(name).archive});
   }
 }
 

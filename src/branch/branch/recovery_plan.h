@@ -26,6 +26,7 @@ enum class RecoveryMode { kNone, kCrash, kArchive };
 struct WalFromArchive {
   std::string name;  // as in pg_wal
   const image::WalArchive* archive = nullptr;
+  bool whole_segment = false;  // has the cluster's segment size
 };
 
 struct RecoveryPlan {

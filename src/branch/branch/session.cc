@@ -3,8 +3,6 @@
 #include <fmt/core.h>
 #include <unistd.h>
 
-#include <map>
-
 #include "backup/image/overlay_image.h"
 #include "branch/branch/home.h"
 #include "branch/branch/post_start.h"
@@ -34,14 +32,16 @@ Result<io::UserIdentity> ServerUser(const std::string& wanted) {
 }
 
 // The image with the WAL from archives inside its pg_wal.
-Result<std::shared_ptr<const image::Image>> WithWal(std::shared_ptr<const image::Image> image, const RecoveryPlan& plan,
-                                                    uint64_t segment_size) {
-  std::map<const image::WalArchive*, std::vector<std::string>> names;
-  for (const auto& wal : plan.from_archives) names[wal.archive].push_back(wal.name);
-  for (const auto& [archive, wal_names] : names) {
-    PGS_ASSIGN(image, image::WithWal(std::move(image), *archive, wal_names, segment_size));
+std::shared_ptr<const image::Image> WithWal(std::shared_ptr<const image::Image> image, const RecoveryPlan& plan,
+                                            uint64_t segment_size) {
+  if (plan.from_archives.empty()) return image;
+  auto combined = std::make_shared<image::ImageWithFiles>(std::move(image));
+  for (const auto& wal : plan.from_archives) {
+    combined->Add(
+        "pg_wal/" + wal.name, [archive = wal.archive, name = wal.name] { return archive->Open(name); },
+        wal.whole_segment ? std::optional(segment_size) : std::nullopt);
   }
-  return image;
+  return combined;
 }
 
 }  // namespace
@@ -94,7 +94,7 @@ Status Session::MakeVolume() {
              PlanServer(facts_, recovery_, configuration, request_.libraries, installation_, directory_.path()));
   for (const auto& warning : plan.warnings) events_.warning(warning);
   PGS_TRY(WriteServerFiles(plan));
-  PGS_ASSIGN(auto image, WithWal(request_.image, recovery_, facts_.control.wal_segment_size.bytes()));
+  auto image = WithWal(request_.image, recovery_, facts_.control.wal_segment_size.bytes());
   const vfs::Owner owner{owner_.uid, owner_.gid};
   PGS_ASSIGN(const auto volume,
              layer::Volume::Create({.image = std::move(image), .directory = directory_.layer(), .owner = owner}));
@@ -132,8 +132,9 @@ Status Session::StartServer() {
                                                .without_network = !request_.allow_network,
                                                .stop_when_parent_dies = true}));
   if (!request_.allow_network && !server_.isolated()) {
-    events_.warning("the server shares this machine's network (pgstrata doctor tells why): extensions and programs "
-                    "that it runs could reach other servers");
+    events_.warning(
+        "the server shares this machine's network (pgstrata doctor tells why): extensions and programs "
+        "that it runs could reach other servers");
   }
   auto connection = WaitForLogin();
   if (!connection) return std::unexpected(Explain(std::move(connection).error()));

@@ -18,7 +18,8 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr auto kServerGrace = 5s;
-// In the directory of all sessions; held while one is made, so that nobody takes it for a leftover before its own lock is.
+// In the directory of all sessions; held while one is made, so that nobody takes it for a leftover before its own lock
+// is.
 constexpr std::string_view kMakingLock = "/lock";
 constexpr std::string_view kSessionPrefix = "open-";
 // ".s.PGSQL.5432.lock" and its slash.

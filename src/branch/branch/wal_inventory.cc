@@ -17,12 +17,12 @@ Result<WalInventory> WalInventory::Take(const image::Image& image,
   if (!own && own.error().code() != ErrorCode::kNotFound) return std::unexpected(own.error());
   if (own) {
     for (const auto& entry : *own) {
-      if (entry.kind == image::EntryKind::kFile) inventory.places_.emplace(entry.name, nullptr);
+      if (entry.kind == image::EntryKind::kFile) inventory.places_.emplace(entry.name, Place{});
     }
   }
   for (const auto& archive : archives) {
     PGS_ASSIGN(const auto files, archive->List());
-    for (const auto& file : files) inventory.places_.emplace(file.name, archive.get());
+    for (const auto& file : files) inventory.places_.emplace(file.name, Place{archive.get(), file.partial});
   }
   return inventory;
 }
@@ -30,7 +30,7 @@ Result<WalInventory> WalInventory::Take(const image::Image& image,
 Result<std::unique_ptr<image::ImageFile>> WalInventory::Open(const std::string& name) const {
   const auto place = places_.find(name);
   if (place == places_.end()) return Fail(ErrorCode::kNotFound, "there is no WAL file \"" + name + '"');
-  if (place->second != nullptr) return place->second->Open(name);
+  if (place->second.archive != nullptr) return place->second.archive->Open(name);
   return image_->Open(std::string(kWalDirectory) + name);
 }
 
@@ -45,7 +45,7 @@ Result<pgdata::TimelineHistory> WalInventory::History(TimelineId timeline) const
 
 std::vector<std::string> WalInventory::BackupHistories() const {
   std::vector<std::string> names;
-  for (const auto& [name, archive] : places_) {
+  for (const auto& [name, place] : places_) {
     if (name.ends_with(".backup")) names.push_back(name);
   }
   return names;

@@ -17,13 +17,18 @@ namespace pgstrata::branch {
 
 class WalInventory {
  public:
+  struct Place {
+    const image::WalArchive* archive = nullptr;  // null: the cluster's own pg_wal
+    bool partial = false;
+  };
+
   // `image` and `archives` outlive it.
   static Result<WalInventory> Take(const image::Image& image,
                                    const std::vector<std::unique_ptr<image::WalArchive>>& archives);
 
   [[nodiscard]] bool Has(const std::string& name) const { return places_.contains(name); }
-  // Null where the file lies in the cluster's own pg_wal. `name` is there.
-  [[nodiscard]] const image::WalArchive* ArchiveOf(const std::string& name) const { return places_.at(name); }
+  // Where `name`, which is there, lies.
+  [[nodiscard]] const Place& PlaceOf(const std::string& name) const { return places_.at(name); }
   Result<std::unique_ptr<image::ImageFile>> Open(const std::string& name) const;
   // That of `timeline`, from its history file where there is one.
   Result<pgdata::TimelineHistory> History(TimelineId timeline) const;
@@ -32,7 +37,7 @@ class WalInventory {
 
  private:
   const image::Image* image_ = nullptr;
-  std::map<std::string, const image::WalArchive*> places_;
+  std::map<std::string, Place> places_;
 };
 
 // The inventory as WalReader wants it.
