@@ -1,0 +1,52 @@
+#include <algorithm>
+#include <memory>
+#include <ostream>
+#include <vector>
+
+#include "app/cli/command.h"
+#include "backup/source/source.h"
+
+namespace pgstrata::cli {
+namespace {
+
+struct CatArguments {
+  std::string source;
+  std::string path;
+};
+
+Status Copy(const image::ImageFile& file, std::ostream& out) {
+  constexpr uint64_t kStep = 1 << 20;
+  std::vector<std::byte> buffer(std::min(file.size(), kStep));
+  for (uint64_t offset = 0; offset < file.size(); offset += buffer.size()) {
+    buffer.resize(std::min(file.size() - offset, kStep));
+    PGS_TRY(file.ReadAt(offset, buffer));
+    out << AsText(buffer);
+    if (!out) break;
+  }
+  out.flush();
+  if (out) return {};
+  return Fail(ErrorCode::kIo, "could not write the file to standard output");
+}
+
+Result<int> RunCat(const CatArguments& arguments, Output& output) {
+  PGS_ASSIGN(const auto source, source::Resolve({.source = arguments.source, .wal_directories = {}}));
+  PGS_ASSIGN(const std::string path, image::FollowLinks(*source.image, arguments.path));
+  PGS_ASSIGN(const auto file, source.image->Open(path));
+  PGS_TRY(Copy(*file, output.out));
+  return 0;
+}
+
+}  // namespace
+
+void AddCatCommand(CLI::App& app, Action& action) {
+  auto arguments = std::make_shared<CatArguments>();
+  CLI::App* command = app.add_subcommand("cat", "Write a file of a backup to standard output");
+  command->add_option("SOURCE", arguments->source, "A backup: the directory of a cluster")->required();
+  command->add_option("PATH", arguments->path, "The file, as ls shows it")->required();
+  SetExamples(*command,
+              {"pgstrata cat /backups/monday postgresql.conf", "pgstrata cat /backups/monday base/5/1259 > pg_class"});
+  command->callback(
+      [arguments, &action] { action = [arguments](Output& output) { return RunCat(*arguments, output); }; });
+}
+
+}  // namespace pgstrata::cli
