@@ -158,6 +158,10 @@ TEST(WalReader, AHistoryIsFollowedAcrossItsTimelines) {
   const auto history = TimelineHistory::Parse({2}, "1\t" + fork.ToString() + "\twhy\n");
   WalReader reader = ReaderOf(source, *history);
   EXPECT_THAT(Walk(reader, first), testing::ElementsAre("first", "second", "", "third"));
+  ASSERT_TRUE(reader.Seek(fork));
+  const auto forked = reader.Next();
+  ASSERT_TRUE(forked && *forked);
+  EXPECT_EQ((*forked)->timeline, TimelineId{2});  // although the page still says 1
   WalReader old = ReaderOf(source);
   EXPECT_THAT(Walk(old, first), testing::ElementsAre("first", "dead end", "", "deader"));
 }

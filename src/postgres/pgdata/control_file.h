@@ -88,10 +88,9 @@ struct ControlFile {
   std::optional<bool> default_char_signed;  // 18 and later
 
   [[nodiscard]] bool data_checksums() const { return data_checksum_version != 0; }
-  // Stopped cleanly: it needs no recovery.
-  [[nodiscard]] bool shut_down() const {
-    return state == ClusterState::kShutDown || state == ClusterState::kShutDownInRecovery;
-  }
+  // Stopped cleanly: it needs no recovery. A standby's clean stop (kShutDownInRecovery) is not that: it has to replay
+  // from its last restart point.
+  [[nodiscard]] bool shut_down() const { return state == ClusterState::kShutDown; }
   // 14 to 18, from the catalog version; kUnsupported for a catalog that no release has (a beta, a fork).
   [[nodiscard]] Result<int> MajorVersion() const;
   // kCorrupt where PG_VERSION says `pg_version`, and pg_control is of another major version.

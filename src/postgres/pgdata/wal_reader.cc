@@ -241,7 +241,7 @@ WalReader::Found<WalReader::RawRecord> WalReader::ReadRaw(Lsn at) {
   const auto total_length = LoadLe<uint32_t>(page_, offset);
   if (total_length == 0) return EndsHere("there is no record");
   if (total_length < kRecordHeaderSize || total_length > kLargestRecord) return EndsHere("the length is no record's");
-  RawRecord record{.start = at, .end = {}, .timeline = header->timeline, .bytes = page_.subspan(offset)};
+  RawRecord record{.start = at, .end = {}, .bytes = page_.subspan(offset)};
   if (total_length > record.bytes.size()) return ReadAcrossPages(record, total_length);
   record.bytes = record.bytes.first(total_length);
   record.end = {at.value + Align(total_length)};
@@ -283,7 +283,7 @@ WalReader::Found<WalRecord> WalReader::ReadRecord(Lsn at, Lsn previous) {
   WalRecord record{.start = raw->start,
                    .end = raw->end,
                    .previous = {LoadLe<uint64_t>(raw->bytes, 8)},
-                   .timeline = raw->timeline,
+                   .timeline = history_.TimelineAt(raw->start),
                    .xid = LoadLe<uint32_t>(raw->bytes, 4),
                    .resource_manager = LoadLe<uint8_t>(raw->bytes, 17),
                    .info = LoadLe<uint8_t>(raw->bytes, 16),

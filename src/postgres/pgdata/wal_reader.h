@@ -68,7 +68,6 @@ class WalReader {
   struct RawRecord {
     Lsn start;
     Lsn end;
-    TimelineId timeline;
     ByteView bytes;
   };
   // Nothing where valid WAL ends; end_reason_ is set.

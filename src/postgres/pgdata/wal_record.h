@@ -20,7 +20,7 @@ struct WalRecord {
   Lsn start;
   Lsn end;              // where the next record may begin: behind padding, and behind the segment for a segment switch
   Lsn previous;         // start of the record before
-  TimelineId timeline;  // of the page on which it starts
+  TimelineId timeline;  // that it belongs to
   uint32_t xid = 0;
   uint8_t resource_manager = 0;
   uint8_t info = 0;
