@@ -302,15 +302,22 @@ TEST_F(DirectoryImageTest, RemovedWhileOpenIsAnError) {
   EXPECT_THAT(status.error().message(), HasSubstr("was removed"));
 }
 
-TEST_F(DirectoryImageTest, SourceThatDisappearedIsAnError) {
+// A file of it must not be answered to be absent: PostgreSQL would believe that.
+TEST_F(DirectoryImageTest, SourceThatDisappearedIsAnErrorNotAnAbsence) {
   MakeDirectory("data/base");
+  Write("data/base/seen", "");
   const auto image = OpenImage();
   ASSERT_TRUE(image->List("base").has_value());
   ASSERT_TRUE(io::Rename(Native("data"), Native("gone")).has_value());
-  EXPECT_FALSE(image->List("base").has_value());
-  EXPECT_FALSE(image->List("").has_value());
-  EXPECT_FALSE(image->Stat("").has_value());
-  EXPECT_FALSE(image->Stat("base").has_value());
+  for (const bool replaced : {false, true}) {
+    if (replaced) MakeDirectory("data/base");  // as after an unmount: another, empty directory lies there
+    EXPECT_EQ(image->List("base").error().code(), ErrorCode::kIo);
+    EXPECT_EQ(image->List("").error().code(), ErrorCode::kIo);
+    EXPECT_EQ(image->Stat("").error().code(), ErrorCode::kIo);
+    EXPECT_EQ(image->Stat("base/never_seen").error().code(), ErrorCode::kIo);
+    EXPECT_EQ(image->Open("base/seen").error().code(), ErrorCode::kIo);
+    EXPECT_EQ(image->Stat("other/never_seen").error().code(), ErrorCode::kIo);
+  }
 }
 
 TEST_F(DirectoryImageTest, NextDataSkipsHoles) {

@@ -71,6 +71,16 @@ struct DirectoryImage::Directory {
   // The native directories that hold the links on the way here: a graft above one of them would never end.
   std::vector<std::string> came_through;
   bool holds_tablespaces = false;
+  dev_t device = 0;
+  ino_t inode = 0;
+
+  // kIo when the directory went away, or another one lies at its path.
+  [[nodiscard]] Status StillThere() const {
+    const auto now = io::StatLink(native);
+    if (now && now->st_dev == device && now->st_ino == inode) return {};
+    return Fail(Error(ErrorCode::kIo, Quoted(native) + " disappeared while it was open")
+                    .WithHint("it was removed, moved or unmounted: a backup must stay as it is while it is open"));
+  }
 
   std::mutex mutex;
   // Guarded by mutex: the digest of each file's first fingerprint, by name.
@@ -135,8 +145,9 @@ Result<std::optional<DirectoryImage::Found>> DirectoryImage::Found::Look(const s
   found.native = JoinPath(holder->native, name);
   auto status = io::StatLink(found.native);
   if (!status) {
-    if (status.error().code() == ErrorCode::kNotFound) return std::nullopt;
-    return Fail(WithAccessHint(std::move(status).error()));
+    if (status.error().code() != ErrorCode::kNotFound) return Fail(WithAccessHint(std::move(status).error()));
+    PGS_TRY(holder->StillThere());
+    return std::nullopt;
   }
   found.status = *status;
   if (S_ISLNK(found.status.st_mode)) {
@@ -175,8 +186,11 @@ Entry DirectoryImage::Found::ToEntry() const {
   return entry;
 }
 
-DirectoryImage::DirectoryImage(std::string root, std::string name) : root_(std::move(root)), name_(std::move(name)) {
+DirectoryImage::DirectoryImage(std::string root, const struct stat& status, std::string name)
+    : root_(std::move(root)), name_(std::move(name)) {
   auto top = std::make_shared<Directory>();
+  top->device = status.st_dev;
+  top->inode = status.st_ino;
   top->native = root_;
   top->graft_root = root_;
   directories_.emplace("", std::move(top));
@@ -199,6 +213,8 @@ Result<std::shared_ptr<DirectoryImage::Directory>> DirectoryImage::Enter(std::st
   directory->came_through = found.holder->came_through;
   if (found.grafted) directory->came_through.push_back(found.holder->native);
   directory->native = std::move(found.native);
+  directory->device = found.status.st_dev;
+  directory->inode = found.status.st_ino;
   directory->holds_tablespaces = path == kTablespaceDirectory;
   const std::unique_lock lock(mutex_);
   return directories_.try_emplace(std::string(path), std::move(directory)).first->second;
@@ -209,14 +225,20 @@ Result<DirectoryImage::Found> DirectoryImage::Find(std::string_view path) const 
   if (!IsProperName(name)) {
     return Fail(ErrorCode::kNotFound, Quoted(path) + " is not a path inside a backup");
   }
-  PGS_ASSIGN(const auto holder, Enter(parent));
+  const auto absent = [&] {
+    return Fail(ErrorCode::kNotFound, "there is no " + Quoted(path) + " in " + Quoted(name_));
+  };
+  const auto entered = Enter(parent);
+  if (!entered && entered.error().code() == ErrorCode::kNotFound) return absent();
+  PGS_TRY(entered);
+  const auto& holder = *entered;
   PGS_ASSIGN(auto found, Found::Look(holder, std::string(name)));
   if (found) return *std::move(found);
   if (holder->WasSeen(std::string(name))) {
     return Fail(Error(ErrorCode::kCorrupt, Quoted(JoinPath(holder->native, name)) + " was removed while it was open")
                     .WithHint("a backup must stay as it is while it is open; find out what removes its files"));
   }
-  return Fail(ErrorCode::kNotFound, "there is no " + Quoted(path) + " in " + Quoted(name_));
+  return absent();
 }
 
 Result<Entry> DirectoryImage::Stat(std::string_view path) const {
@@ -224,6 +246,8 @@ Result<Entry> DirectoryImage::Stat(std::string_view path) const {
     PGS_ASSIGN(const Found found, Find(path));
     return found.ToEntry();
   }
+  PGS_ASSIGN(const auto root, Enter(""));
+  PGS_TRY(root->StillThere());
   Found top;
   top.kind = EntryKind::kDirectory;
   PGS_ASSIGN(top.status, io::StatLink(root_));
@@ -233,6 +257,7 @@ Result<Entry> DirectoryImage::Stat(std::string_view path) const {
 Result<std::vector<Entry>> DirectoryImage::List(std::string_view directory) const {
   PGS_ASSIGN(const auto holder, Enter(directory));
   auto names = io::ListDirectory(holder->native);
+  PGS_TRY(holder->StillThere());
   if (!names) return Fail(WithAccessHint(std::move(names).error()));
   std::vector<Entry> entries;
   entries.reserve(names->size());
@@ -285,7 +310,7 @@ Result<std::unique_ptr<DirectoryImage>> OpenDirectory(const std::string& path) {
   }
   PGS_ASSIGN(const struct stat status, io::StatTarget(*root));
   if (!S_ISDIR(status.st_mode)) return Fail(ErrorCode::kInvalidArgument, Quoted(path) + " is not a directory");
-  return std::make_unique<DirectoryImage>(*std::move(root), path);
+  return std::make_unique<DirectoryImage>(*std::move(root), status, path);
 }
 
 }  // namespace pgstrata::image

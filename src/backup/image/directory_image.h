@@ -14,6 +14,8 @@
 // same any more.
 #pragma once
 
+#include <sys/stat.h>
+
 #include <memory>
 #include <mutex>
 #include <shared_mutex>
@@ -28,8 +30,8 @@ namespace pgstrata::image {
 
 class DirectoryImage final : public Image {
  public:
-  // `root` is the absolute path, links resolved; `name` is what the user called it.
-  DirectoryImage(std::string root, std::string name);
+  // `root` is the absolute path, links resolved, `status` what is there now; `name` is what the user called it.
+  DirectoryImage(std::string root, const struct stat& status, std::string name);
   ~DirectoryImage() override;
 
   [[nodiscard]] const std::string& name() const override { return name_; }
