@@ -168,8 +168,8 @@ Result<bool> WalReader::FillBuffer(Lsn page) {
     return Fail(std::move(length).error());
   }
   const size_t used = std::min(*length, buffer_.size());
-  std::ranges::fill(std::span(buffer_).subspan(used), std::byte{0});
   buffer_.resize((used + kWalPageSize - 1) / kWalPageSize * kWalPageSize);
+  std::ranges::fill(std::span(buffer_).subspan(used), std::byte{0});
   buffer_start_ = page;
   return !buffer_.empty();
 }
