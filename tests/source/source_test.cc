@@ -95,6 +95,7 @@ TEST_F(SourceTest, NameWithoutSlashSaysHowToNameADirectory) {
   const Error there = ErrorOf({.source = "monday"});
   EXPECT_EQ(there.code(), ErrorCode::kNotFound);
   EXPECT_THAT(there.hint(), HasSubstr("write \"./monday\""));
+  EXPECT_THAT(ErrorOf({.source = "monday@5min ago"}).hint(), HasSubstr("write \"./monday\""));
   const Error nothing = ErrorOf({.source = "tuesday"});
   EXPECT_EQ(nothing.code(), ErrorCode::kNotFound);
   EXPECT_THAT(nothing.hint(), HasSubstr("\"./tuesday\""));
@@ -151,7 +152,6 @@ TEST_F(SourceTest, OtherFormatsAreRecognised) {
   Write("tar/base.tar.zst", "");
   MakeBackup("probackup/database");
   Write("probackup/backup.control", "");
-  Write("probackup/backup_content.control", "");
   MakeBackup("pgbackrest/pg_data");
   Write("pgbackrest/backup.manifest", "");
   for (const auto& [path, words] :
@@ -164,6 +164,24 @@ TEST_F(SourceTest, OtherFormatsAreRecognised) {
     EXPECT_EQ(error.code(), ErrorCode::kUnsupported) << path;
     EXPECT_THAT(error.message(), HasSubstr(words));
   }
+}
+
+TEST_F(SourceTest, IncrementalBackupIsRefused) {
+  MakeBackup("incremental");
+  Write("incremental/backup_label",
+        "START WAL LOCATION: 0/9000028 (file 000000010000000000000009)\n"
+        "CHECKPOINT LOCATION: 0/9000080\n"
+        "BACKUP METHOD: streamed\n"
+        "BACKUP FROM: primary\n"
+        "START TIME: 2026-11-20 21:03:06 UTC\n"
+        "LABEL: pg_basebackup base backup\n"
+        "START TIMELINE: 1\n"
+        "INCREMENTAL FROM LSN: 0/1400028\n"
+        "INCREMENTAL FROM TLI: 1\n");
+  const Error error = ErrorOf({.source = Native("incremental")});
+  EXPECT_EQ(error.code(), ErrorCode::kUnsupported);
+  EXPECT_THAT(error.message(), HasSubstr("is an incremental backup"));
+  EXPECT_THAT(error.hint(), HasSubstr("pg_combinebackup"));
 }
 
 TEST_F(SourceTest, EachWalDirectoryBecomesAnArchiveInOrder) {

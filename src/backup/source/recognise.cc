@@ -7,6 +7,7 @@
 
 #include "foundation/base/text.h"
 #include "foundation/io/directory.h"
+#include "postgres/pgdata/backup_label.h"
 
 namespace pgstrata::source {
 namespace {
@@ -34,8 +35,7 @@ std::optional<std::string> FindBaseTar(const std::string& root) {
 // like PGDATA.
 Status RefuseCatalogs(const std::string& root, const std::string& typed) {
   for (const auto& directory : {root, JoinPath(root, "..")}) {
-    if (io::Exists(JoinPath(directory, "backup.control")) &&
-        io::Exists(JoinPath(directory, "backup_content.control"))) {
+    if (io::Exists(JoinPath(directory, "backup.control"))) {
       return Unsupported(typed, "a backup in a pg_probackup catalog", "restore it with pg_probackup, then open that");
     }
     if (io::Exists(JoinPath(directory, "backup.manifest")) && io::Exists(JoinPath(directory, "pg_data"))) {
@@ -43,6 +43,16 @@ Status RefuseCatalogs(const std::string& root, const std::string& typed) {
     }
   }
   return {};
+}
+
+// Its files are only what changed. A label that cannot be read is left to those who need it.
+Status RefuseIncremental(const image::Image& image, const std::string& typed) {
+  const auto text = image::ReadSmallFile(image, pgdata::kBackupLabelPath);
+  if (!text) return {};
+  const auto label = pgdata::ParseBackupLabel(*text);
+  if (!label || !label->incremental_base) return {};
+  return Fail(Error(ErrorCode::kUnsupported, Quoted(typed) + " is an incremental backup: alone it is not a database")
+                  .WithHint("put it together with the backups that it stands on (pg_combinebackup), then open that"));
 }
 
 bool LooksLikeBackup(const std::string& root) {
@@ -88,7 +98,7 @@ Status RequirePlainBackup(const image::Image& image, const std::string& root, co
     }
     return NotABackup(root, typed, needed);
   }
-  return {};
+  return RefuseIncremental(image, typed);
 }
 
 }  // namespace pgstrata::source

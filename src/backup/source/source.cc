@@ -46,11 +46,12 @@ std::string_view KindInWords(SourceKind kind) {
 
 std::unexpected<Error> NoSuchName(const std::string& typed, const std::string& name) {
   Error error(ErrorCode::kNotFound, "there is no source named " + Quoted(name));
-  if (IsDirectory(typed)) {
-    return Fail(std::move(error).WithHint("to open the directory of that name, write " + Quoted("./" + typed)));
+  for (const auto& directory : {typed, name}) {
+    if (!IsDirectory(directory)) continue;
+    return Fail(std::move(error).WithHint("to open the directory of that name, write " + Quoted("./" + directory)));
   }
   return Fail(
-      std::move(error).WithHint("this version opens directories; name one with a slash: " + Quoted("./" + typed)));
+      std::move(error).WithHint("this version opens directories; name one with a slash: " + Quoted("./" + name)));
 }
 
 bool IsTarName(std::string_view name) {
