@@ -45,6 +45,11 @@ Result<std::unique_ptr<Volume>> Volume::Create(VolumeOptions options) {
     return Fail(ErrorCode::kInvalidArgument, "\"" + options.image->name() + "\" is not a directory");
   }
   PGS_TRY(io::MakeDirectories(options.directory));
+  PGS_ASSIGN(const auto names, io::ListDirectory(options.directory));
+  if (!names.empty()) {
+    return Fail(Error(ErrorCode::kAlreadyExists, "the layer's directory \"" + options.directory + "\" is not empty")
+                    .WithHint("choose another directory, or remove what is in this one"));
+  }
   if (options.max_open_files == 0) options.max_open_files = DefaultOpenFiles();
   return std::unique_ptr<Volume>(new Volume(std::move(options), ShownRoot(root)));
 }

@@ -27,7 +27,7 @@ namespace pgstrata::layer {
 
 struct VolumeOptions {
   std::shared_ptr<const image::Image> image;
-  // Native path, where the layer's files go; made if it is missing. Nobody else uses it.
+  // Native path, where the layer's files go; made if it is missing. kAlreadyExists where something is in it.
   std::string directory;
   // Shown for everything that comes from the image, until it is changed here.
   vfs::Owner owner;
