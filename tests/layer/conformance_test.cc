@@ -1,7 +1,6 @@
 // Volume passes the conformance suite, whether the files were written to it or come from the image.
-#include "tests/vfs/conformance/suite.h"
-
 #include "tests/layer/volume_fixture.h"
+#include "tests/vfs/conformance/suite.h"
 
 namespace pgstrata::layer {
 namespace {
