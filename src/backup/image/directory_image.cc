@@ -92,6 +92,10 @@ struct DirectoryImage::Directory {
     const uint64_t digest = fingerprint.Digest();
     return seen.try_emplace(name, digest).first->second == digest;
   }
+  void Reserve(size_t files) {
+    const std::lock_guard lock(mutex);
+    seen.reserve(files);
+  }
   bool WasSeen(const std::string& name) {
     const std::lock_guard lock(mutex);
     return seen.contains(name);
@@ -110,6 +114,9 @@ struct DirectoryImage::Found {
 
   // Looks `name` up; nothing where the image shows nothing: a dangling link, a socket, a pipe, a device.
   static Result<std::optional<Found>> Look(const std::shared_ptr<Directory>& holder, const std::string& name);
+  // The same where lstat(2) of the name has answered already.
+  static Result<std::optional<Found>> Interpret(const std::shared_ptr<Directory>& holder, const std::string& name,
+                                                const struct stat& status);
   [[nodiscard]] Entry ToEntry() const;
 
  private:
@@ -139,17 +146,21 @@ Result<bool> DirectoryImage::Found::Graft() {
 
 Result<std::optional<DirectoryImage::Found>> DirectoryImage::Found::Look(const std::shared_ptr<Directory>& holder,
                                                                          const std::string& name) {
+  auto status = io::StatLink(JoinPath(holder->native, name));
+  if (status) return Interpret(holder, name, *status);
+  if (status.error().code() != ErrorCode::kNotFound) return Fail(WithAccessHint(std::move(status).error()));
+  PGS_TRY(holder->StillThere());
+  return std::nullopt;
+}
+
+Result<std::optional<DirectoryImage::Found>> DirectoryImage::Found::Interpret(const std::shared_ptr<Directory>& holder,
+                                                                              const std::string& name,
+                                                                              const struct stat& status) {
   Found found;
   found.holder = holder;
   found.name = name;
   found.native = JoinPath(holder->native, name);
-  auto status = io::StatLink(found.native);
-  if (!status) {
-    if (status.error().code() != ErrorCode::kNotFound) return Fail(WithAccessHint(std::move(status).error()));
-    PGS_TRY(holder->StillThere());
-    return std::nullopt;
-  }
-  found.status = *status;
+  found.status = status;
   if (S_ISLNK(found.status.st_mode)) {
     PGS_ASSIGN(found.link_target, io::ReadLink(found.native));
     if (!holder->holds_tablespaces && CanBeShown(found.link_target, holder->native, holder->graft_root)) {
@@ -256,13 +267,14 @@ Result<Entry> DirectoryImage::Stat(std::string_view path) const {
 
 Result<std::vector<Entry>> DirectoryImage::List(std::string_view directory) const {
   PGS_ASSIGN(const auto holder, Enter(directory));
-  auto names = io::ListDirectory(holder->native);
+  auto listed = io::ListDirectoryWithStatus(holder->native);
   PGS_TRY(holder->StillThere());
-  if (!names) return Fail(WithAccessHint(std::move(names).error()));
+  if (!listed) return Fail(WithAccessHint(std::move(listed).error()));
+  holder->Reserve(listed->size());
   std::vector<Entry> entries;
-  entries.reserve(names->size());
-  for (const auto& name : *names) {
-    PGS_ASSIGN(const auto found, Found::Look(holder, name));
+  entries.reserve(listed->size());
+  for (const auto& [name, status] : *listed) {
+    PGS_ASSIGN(const auto found, Found::Interpret(holder, name, status));
     if (found) entries.push_back(found->ToEntry());
   }
   return entries;

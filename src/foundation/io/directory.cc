@@ -19,13 +19,14 @@ namespace {
 std::string Quoted(const std::string& path) { return '"' + path + '"'; }
 
 Status RemoveTreeAt(int parent, const std::string& name, dev_t device, const std::string& shown) {
-  struct stat status {};
+  struct stat status{};
   if (::fstatat(parent, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) {
     if (errno == ENOENT) return {};
     return FailErrno("could not stat " + Quoted(shown));
   }
   if (!S_ISDIR(status.st_mode)) {
-    if (::unlinkat(parent, name.c_str(), 0) != 0 && errno != ENOENT) return FailErrno("could not remove " + Quoted(shown));
+    if (::unlinkat(parent, name.c_str(), 0) != 0 && errno != ENOENT)
+      return FailErrno("could not remove " + Quoted(shown));
     return {};
   }
   if (status.st_dev != device) {
@@ -43,32 +44,57 @@ Status RemoveTreeAt(int parent, const std::string& name, dev_t device, const std
   return {};
 }
 
-}  // namespace
-
-Result<std::vector<std::string>> ListDirectory(const std::string& path) {
+// `visit(descriptor of the directory, name)` for every name but "." and "..", in the order of the directory.
+template <typename Visitor>
+Status VisitNames(const std::string& path, Visitor&& visit) {
   const std::unique_ptr<DIR, int (*)(DIR*)> directory(::opendir(path.c_str()), ::closedir);
   if (!directory) return FailErrno("could not list " + Quoted(path));
-  std::vector<std::string> names;
   while (true) {
     errno = 0;
     const dirent* entry = ::readdir(directory.get());
     if (entry == nullptr) break;
     const std::string_view name = entry->d_name;
-    if (name != "." && name != "..") names.emplace_back(name);
+    if (name != "." && name != "..") PGS_TRY(visit(::dirfd(directory.get()), entry->d_name));
   }
   if (errno != 0) return FailErrno("could not list " + Quoted(path));
+  return {};
+}
+
+}  // namespace
+
+Result<std::vector<std::string>> ListDirectory(const std::string& path) {
+  std::vector<std::string> names;
+  PGS_TRY(VisitNames(path, [&](int, const char* name) -> Status {
+    names.emplace_back(name);
+    return {};
+  }));
   std::ranges::sort(names);
   return names;
 }
 
+Result<std::vector<NamedStatus>> ListDirectoryWithStatus(const std::string& path) {
+  std::vector<NamedStatus> entries;
+  PGS_TRY(VisitNames(path, [&](int directory, const char* name) -> Status {
+    NamedStatus entry{.name = name};
+    if (::fstatat(directory, name, &entry.status, AT_SYMLINK_NOFOLLOW) == 0) {
+      entries.push_back(std::move(entry));
+    } else if (errno != ENOENT) {
+      return FailErrno("could not stat " + Quoted(path + '/' + name));
+    }
+    return {};
+  }));
+  std::ranges::sort(entries, {}, &NamedStatus::name);
+  return entries;
+}
+
 Result<struct stat> StatLink(const std::string& path) {
-  struct stat status {};
+  struct stat status{};
   if (::lstat(path.c_str(), &status) != 0) return FailErrno("could not stat " + Quoted(path));
   return status;
 }
 
 Result<struct stat> StatTarget(const std::string& path) {
-  struct stat status {};
+  struct stat status{};
   if (::stat(path.c_str(), &status) != 0) return FailErrno("could not stat " + Quoted(path));
   return status;
 }
@@ -102,7 +128,8 @@ Status MakeDirectories(const std::string& path, mode_t mode) {
 
 Status RemoveTree(const std::string& path) {
   const auto status = StatLink(path);
-  if (!status) return status.error().code() == ErrorCode::kNotFound ? Status{} : Status(std::unexpected(status.error()));
+  if (!status)
+    return status.error().code() == ErrorCode::kNotFound ? Status{} : Status(std::unexpected(status.error()));
   // The tree's own device is its parent's: a mount on `path` itself is refused too.
   const size_t slash = path.find_last_of('/');
   const std::string parent = slash == std::string::npos ? "." : path.substr(0, slash + 1);
@@ -117,7 +144,8 @@ Status RemoveFile(const std::string& path) {
 }
 
 Status Rename(const std::string& from, const std::string& to) {
-  if (::rename(from.c_str(), to.c_str()) != 0) return FailErrno("could not rename " + Quoted(from) + " to " + Quoted(to));
+  if (::rename(from.c_str(), to.c_str()) != 0)
+    return FailErrno("could not rename " + Quoted(from) + " to " + Quoted(to));
   return {};
 }
 
@@ -127,7 +155,7 @@ Status ChangeOwner(const std::string& path, uid_t uid, gid_t gid) {
 }
 
 Result<DiskSpace> DiskSpaceAt(const std::string& path) {
-  struct statvfs space {};
+  struct statvfs space{};
   if (::statvfs(path.c_str(), &space) != 0) return FailErrno("could not ask for the free space of " + Quoted(path));
   return DiskSpace{.total_bytes = space.f_blocks * space.f_frsize, .available_bytes = space.f_bavail * space.f_frsize};
 }

@@ -14,6 +14,12 @@ namespace pgstrata::io {
 
 // The names in a directory without "." and "..", sorted by bytes.
 Result<std::vector<std::string>> ListDirectory(const std::string& path);
+// The same with lstat(2) of each. A name that goes away meanwhile is left out.
+struct NamedStatus {
+  std::string name;
+  struct stat status{};
+};
+Result<std::vector<NamedStatus>> ListDirectoryWithStatus(const std::string& path);
 // lstat(2) and stat(2).
 Result<struct stat> StatLink(const std::string& path);
 Result<struct stat> StatTarget(const std::string& path);
