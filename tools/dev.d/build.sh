@@ -1,4 +1,4 @@
-# ./dev build, demo, bench and package: everything made of the release build.
+# ./dev build, demo and package: everything made of the release build.
 
 # build_preset PRESET [TARGET ...]
 build_preset() {
@@ -19,11 +19,6 @@ dev_build() {
 dev_demo() {
   dev_build
   exec build/pgstrata demo "$@"
-}
-
-dev_bench() {
-  dev_build
-  exec bench/run "$@"
 }
 
 dev_package() {
