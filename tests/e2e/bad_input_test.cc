@@ -48,6 +48,14 @@ class BadInput : public ::testing::Test {
     return run;
   }
 
+  // A script in a mount namespace of its own: $0 is the program, $1 the backup.
+  io::Captured TryRunAsRoot(const std::string& script) {
+    const auto run =
+        io::RunAndCapture({.argv = {"unshare", "--mount", "/bin/sh", "-c", script, PgstrataProgram::Path(), *backup_},
+                           .environment = program_.Environment()});
+    return run.value();
+  }
+
   static void Overwrite(const std::string& path, uint64_t offset, const std::string& bytes) {
     auto file = io::File::Open(path, O_WRONLY);
     ASSERT_TRUE(file);
@@ -161,6 +169,13 @@ TEST_F(BadInput, FullDiskIsSaidAndNothingStays) {
   const auto left = io::ListDirectory(small + "/run");
   EXPECT_TRUE(!left || left->size() <= 1) << "only the lock";
   ASSERT_EQ(::umount(small.c_str()), 0);
+}
+
+TEST_F(BadInput, MissingFuseDeviceIsSaid) {
+  const auto run = TryRunAsRoot("mount --bind /dev/null /dev/fuse; exec \"$0\" open \"$1\" -c 'select 1'");
+  EXPECT_EQ(run.status.AsShell(), 69) << run.standard_error;
+  EXPECT_THAT(run.standard_error, HasSubstr("/dev/fuse"));
+  EXPECT_EQ(program_.Leftovers(), "");
 }
 
 TEST_F(BadInput, SourceThatDisappearsIsAnErrorNotZeros) {

@@ -48,5 +48,20 @@ TEST(Open, CrashedCopyIsRecoveredInTheLayer) {
   EXPECT_EQ(program.Leftovers(), "");
 }
 
+// Everything as the user who owns the backup, without root: mount, server and client.
+TEST(Open, NeedsNoRoot) {
+  PostgresCluster cluster;
+  cluster.Start();
+  cluster.Psql("create table t as select i from generate_series(1, 1000) i");
+  const std::string backup = cluster.BaseBackup("backup");
+  const PgstrataProgram program;
+  const auto run = TryRun({PgstrataProgram::Path(), "open", backup, "-q", "-c", "delete from t where i > 10", "-c",
+                           "select count(*), current_user from t", "--", "-XAtq"},
+                          {{"PGSTRATA_HOME", program.home()}, {"PG_BIN", PostgresBin()}});
+  EXPECT_EQ(run.status.AsShell(), 0) << run.standard_error;
+  EXPECT_EQ(run.standard_output, "10|postgres\n");
+  EXPECT_EQ(program.Leftovers(), "");
+}
+
 }  // namespace
 }  // namespace pgstrata::test

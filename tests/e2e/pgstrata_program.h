@@ -30,8 +30,10 @@ class PgstrataProgram {
   // What still lies, runs or is mounted below the home: empty when nothing was left behind.
   [[nodiscard]] std::string Leftovers() const;
 
+  // The environment of these runs.
+  [[nodiscard]] io::Environment Environment(const io::Environment& extra = {}) const;
+
  private:
-  [[nodiscard]] io::Environment Environment(const io::Environment& extra) const;
   TemporaryDirectory directory_;
 };
 

@@ -51,6 +51,12 @@ TEST(BackupLabel, EveryLineIsRead) {
   EXPECT_FALSE(label->incremental_base);
 }
 
+TEST(BackupLabel, NewlinesThatAScriptLeftAtTheEndDoNotMatter) {
+  const auto label = ParseBackupLabel(std::string(kLabel) + "\n \n\n");
+  ASSERT_TRUE(label) << label.error().message();
+  EXPECT_EQ(label->start_timeline, TimelineId{3});
+}
+
 TEST(BackupLabel, AnIncrementalBackupNamesItsBase) {
   const auto label =
       ParseBackupLabel(std::string(kLabel) + "INCREMENTAL FROM LSN: 0/7000028\nINCREMENTAL FROM TLI: 2\n");

@@ -144,12 +144,12 @@ std::unexpected<Error> NotFound(int major, const std::vector<std::string>& found
   const std::string version = std::to_string(major);
   std::string list;
   for (const auto& each : found) list += (list.empty() ? "" : ", ") + each;
-  return Fail(Error(ErrorCode::kUnavailable, "could not find the programs of PostgreSQL " + version +
-                                                 " on this machine; " +
-                                                 (list.empty() ? "no other version was found either" : "found " + list))
-                  .WithHint("install them with \"apt-get install postgresql-" + version +
-                            "\" (Debian may need the PostgreSQL project's package repository for it, see "
-                            "https://apt.postgresql.org), or name their directory with --pg-bin"));
+  return Fail(
+      Error(ErrorCode::kUnavailable, "could not find the programs of PostgreSQL " + version + " on this machine; " +
+                                         (list.empty() ? "no other version was found either" : "found " + list))
+          .WithHint("install them with \"apt-get install postgresql-" + version +
+                    "\" (Debian may need the PostgreSQL project's own package repository for it), or name their "
+                    "directory with --pg-bin"));
 }
 
 }  // namespace

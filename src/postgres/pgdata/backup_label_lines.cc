@@ -59,7 +59,8 @@ Result<BackupLabelLines> BackupLabelLines::Parse(std::string_view file, std::str
                                                  std::span<const std::string_view> extra_keys) {
   BackupLabelLines lines(file);
   std::vector<std::string_view> all = Split(text, '\n');
-  if (all.back().empty()) all.pop_back();
+  // Scripts that save what pg_backup_stop returns leave further newlines at the end; PostgreSQL does not mind either.
+  while (!all.empty() && TrimWhitespace(all.back()).empty()) all.pop_back();
   if (all.empty()) return lines.Corrupt("it is empty");
   for (const std::string_view line : all) PGS_TRY(lines.Add(line, extra_keys));
   return lines;
