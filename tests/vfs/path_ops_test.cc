@@ -114,11 +114,11 @@ TEST_F(PathOpsTest, ErrorsNameThePathAndTheReason) {
   EXPECT_EQ(missing.error().message(), "could not look up \"base/5/9999\": no such file or directory");
   EXPECT_THAT(ReadFileAt(fs_, "base").error().message(), HasSubstr("\"base\" is not a regular file"));
   EXPECT_THAT(ListAt(fs_, "base/5/1259").error().message(), HasSubstr("is not a directory"));
-  fs_.fail_with = EIO;
+  fs_.controls().fail_with = EIO;
   const auto failed = ReadFileAt(fs_, "base/5/1259");
   ASSERT_FALSE(failed.has_value());
   EXPECT_EQ(failed.error().code(), ErrorCode::kIo);
-  fs_.fail_with = ENOSPC;
+  fs_.controls().fail_with = ENOSPC;
   EXPECT_EQ(WriteFileAt(fs_, "base/5/1259", AsBytes("x"), 0600, kOwner).error().code(), ErrorCode::kNoSpace);
 }
 

@@ -120,7 +120,7 @@ vfs::FsStatus FileContent::Zero(uint64_t offset, uint64_t end) {
     if (const auto status = ZeroInBlock(offset, piece_end - offset); !status) return status;
     offset = piece_end;
   }
-  if (BlockOf(offset) < last) {
+  if (offset < end && BlockOf(offset) < last) {
     ZeroBlocks(BlockOf(offset), last);
     offset = last * kBlockSize;
   }

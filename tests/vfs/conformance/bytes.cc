@@ -98,7 +98,7 @@ TEST_P(FileSystemConformance, WriteAfterTruncationSeesNoOldBytesInItsBlock) {
 
 TEST_P(FileSystemConformance, HolesCanBePunchedIntoOldAndNewBytes) {
   const std::string old = Pattern(4 * kBlock + 50);
-  for (const uint64_t begin : {uint64_t{0}, uint64_t{10}, kBlock, kBlock + 10}) {
+  for (const uint64_t begin : {uint64_t{0}, uint64_t{10}, kBlock, kBlock + 10, 4 * kBlock + 20}) {
     for (const uint64_t length : {uint64_t{1}, uint64_t{500}, kBlock, 2 * kBlock + 13, 10 * kBlock}) {
       for (const bool write_first : {false, true}) {
         Start({{"f", old}});
