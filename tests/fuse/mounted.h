@@ -1,4 +1,5 @@
-// A mounted MemoryFileSystem, served by threads of the test process.
+// A mounted MemoryFileSystem, served by threads of the test process: for what a Session itself does. See served.h for
+// why nothing here may map a file of it or leave one dirty.
 #pragma once
 
 #include <gtest/gtest.h>

@@ -16,9 +16,20 @@
 
 namespace pgstrata::test {
 
+// Read and set by the test while the file system works, also from another process when they lie in shared memory.
+struct MemoryFileSystemControls {
+  // From now on every Read, Write and Sync fails with this errno (0: works again).
+  std::atomic<int> fail_with = 0;
+  std::atomic<uint64_t> reads = 0, writes = 0, syncs = 0, directory_syncs = 0, written_bytes = 0;
+  std::atomic<size_t> inodes = 0;
+};
+
 class MemoryFileSystem : public vfs::FileSystem {
  public:
-  explicit MemoryFileSystem(vfs::Owner owner = {}, uint64_t root_shown_inode = 1) {
+  explicit MemoryFileSystem(vfs::Owner owner = {}, uint64_t root_shown_inode = 1,
+                            MemoryFileSystemControls* controls = nullptr)
+      : controls_(controls != nullptr ? *controls : own_controls_) {
+    controls_.inodes = 1;
     Node& root = nodes_[vfs::kRootInode.value];
     root.attributes = NewAttributes(vfs::kRootInode, S_IFDIR | 0755, owner);
     root.attributes.shown_inode = root_shown_inode;
@@ -27,9 +38,6 @@ class MemoryFileSystem : public vfs::FileSystem {
     root.references = 1;
   }
 
-  // From now on every Read, Write and Sync fails with this errno (0: works again).
-  std::atomic<int> fail_with = 0;
-  std::atomic<uint64_t> reads = 0, writes = 0, syncs = 0, directory_syncs = 0, written_bytes = 0;
   size_t InodeCount() {
     const std::scoped_lock lock(mutex_);
     return nodes_.size();
@@ -160,8 +168,8 @@ class MemoryFileSystem : public vfs::FileSystem {
   }
 
   vfs::FsResult<size_t> Read(vfs::Inode inode, uint64_t offset, MutableBytes out) override {
-    ++reads;
-    if (const int error = fail_with) return vfs::FsError(error);
+    ++controls_.reads;
+    if (const int error = controls_.fail_with) return vfs::FsError(error);
     const std::scoped_lock lock(mutex_);
     const Node& node = nodes_.at(inode.value);
     if (offset >= node.attributes.size) return size_t{0};
@@ -177,9 +185,9 @@ class MemoryFileSystem : public vfs::FileSystem {
     return wanted;
   }
   vfs::FsStatus Write(vfs::Inode inode, uint64_t offset, ByteView bytes) override {
-    ++writes;
-    written_bytes += bytes.size();
-    if (const int error = fail_with) return vfs::FsError(error);
+    ++controls_.writes;
+    controls_.written_bytes += bytes.size();
+    if (const int error = controls_.fail_with) return vfs::FsError(error);
     const std::scoped_lock lock(mutex_);
     Node& node = nodes_.at(inode.value);
     ForBlocks(offset, bytes.size(), [&](uint64_t block, size_t at, size_t done, size_t count) {
@@ -219,8 +227,8 @@ class MemoryFileSystem : public vfs::FileSystem {
     return *read;
   }
   vfs::FsStatus Sync(vfs::Inode, bool) override {
-    ++syncs;
-    if (const int error = fail_with) return vfs::FsError(error);
+    ++controls_.syncs;
+    if (const int error = controls_.fail_with) return vfs::FsError(error);
     return {};
   }
 
@@ -241,7 +249,7 @@ class MemoryFileSystem : public vfs::FileSystem {
     return {};
   }
   vfs::FsStatus SyncDirectory(vfs::Inode) override {
-    ++directory_syncs;
+    ++controls_.directory_syncs;
     return {};
   }
   vfs::FsResult<vfs::Inode> ParentOf(vfs::Inode directory) override {
@@ -251,6 +259,8 @@ class MemoryFileSystem : public vfs::FileSystem {
   vfs::FsResult<vfs::SpaceInfo> Space() override {
     return vfs::SpaceInfo{.block_size = 4096, .total_blocks = 1000, .free_blocks = 400, .files = 100, .free_files = 50};
   }
+
+  MemoryFileSystemControls& controls() { return controls_; }
 
  private:
   static constexpr uint64_t kBlock = 4096;
@@ -317,6 +327,7 @@ class MemoryFileSystem : public vfs::FileSystem {
     if (Find(parent, name)) return vfs::FsError(EEXIST);
     const vfs::Inode inode{++last_inode_};
     Node& node = nodes_[inode.value];
+    controls_.inodes = nodes_.size();
     node.attributes = NewAttributes(inode, mode, owner);
     node.references = 1;
     Attach(parent, name, inode);
@@ -352,8 +363,11 @@ class MemoryFileSystem : public vfs::FileSystem {
   void DropIfUnused(vfs::Inode inode) {
     const Node& node = nodes_.at(inode.value);
     if (node.references == 0 && node.attributes.link_count == 0) nodes_.erase(inode.value);
+    controls_.inodes = nodes_.size();
   }
 
+  MemoryFileSystemControls own_controls_;
+  MemoryFileSystemControls& controls_;
   std::mutex mutex_;
   std::map<uint64_t, Node> nodes_;
   uint64_t last_inode_ = 1;
