@@ -102,7 +102,6 @@ std::string PgstrataProgram::Leftovers() const {
   const auto names = io::ListDirectory(home() + "/run");
   if (names) {
     for (const auto& name : *names) {
-      if (name == "lock") continue;
       text += name + '\n';
       AppendListing(home() + "/run/" + name, "  ", text);
     }

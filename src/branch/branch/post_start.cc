@@ -2,7 +2,11 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
+#include <array>
 #include <map>
+
+#include "foundation/base/text.h"
 
 namespace pgstrata::branch {
 namespace {
@@ -29,10 +33,26 @@ std::string ChangedIndexesQuery(int server_version) {
                      server_version >= kDatabaseCollationVersions ? kDatabaseCollationChanged : "false");
 }
 
-// One round trip for the usual case in which there is nothing to do.
-std::string OverviewQuery() {
-  return "SELECT (SELECT count(*) FROM pg_catalog.pg_subscription), (SELECT count(*) FROM "
-         "pg_catalog.pg_prepared_xacts)";
+// The looks below read as few catalogs as possible: the first time in a server's life, each costs more than the query.
+std::string OverviewQuery(int server_version) {
+  return fmt::format(
+      "SELECT EXISTS (SELECT FROM pg_catalog.pg_subscription), EXISTS (SELECT FROM pg_catalog.pg_prepared_xact()), {}",
+      server_version >= kDatabaseCollationVersions ? kDatabaseCollationChanged : "false");
+}
+
+bool IsTrue(const std::optional<std::string>& value) { return value == "t"; }
+
+// Whether an index sorts by anything but the database's collation and C: only then versions of collations matter.
+Result<bool> AnyIndexHasOwnCollation(client::Connection& connection) {
+  constexpr auto kWithoutVersion =
+      std::to_array<std::string_view>({"0", "100", "950", "951"});  // none, "default", "C" and "POSIX"
+  PGS_ASSIGN(const auto rows, connection.Query("SELECT indcollation FROM pg_catalog.pg_index"));
+  for (const auto& row : rows) {
+    for (const auto oid : Split(*row[0], ' ')) {
+      if (!oid.empty() && std::ranges::find(kWithoutVersion, oid) == kWithoutVersion.end()) return true;
+    }
+  }
+  return false;
 }
 
 Status DisableSubscriptions(client::Connection& connection, const DatabaseConnector& connect) {
@@ -87,10 +107,12 @@ Status LookAtCollations(client::Connection& connection, bool no_text_index, Post
 Result<PostStartReport> CheckAfterStart(client::Connection& connection, const DatabaseConnector& connect,
                                         bool no_text_index) {
   PostStartReport report;
-  PGS_ASSIGN(const auto overview, connection.Query(OverviewQuery()));
-  if (overview[0][0] != "0") PGS_TRY(DisableSubscriptions(connection, connect));
-  if (overview[0][1] != "0") PGS_TRY(NamePreparedTransactions(connection, report));
-  PGS_TRY(LookAtCollations(connection, no_text_index, report));
+  PGS_ASSIGN(const auto overview, connection.Query(OverviewQuery(connection.server_version())));
+  const auto& row = overview.at(0);
+  if (IsTrue(row[0])) PGS_TRY(DisableSubscriptions(connection, connect));
+  if (IsTrue(row[1])) PGS_TRY(NamePreparedTransactions(connection, report));
+  PGS_ASSIGN(const bool own_collations, AnyIndexHasOwnCollation(connection));
+  if (IsTrue(row[2]) || own_collations) PGS_TRY(LookAtCollations(connection, no_text_index, report));
   return report;
 }
 

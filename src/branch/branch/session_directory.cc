@@ -18,9 +18,6 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr auto kServerGrace = 5s;
-// In the directory of all sessions; held while one is made, so that nobody takes it for a leftover before its own lock
-// is.
-constexpr std::string_view kMakingLock = "/lock";
 constexpr std::string_view kSessionPrefix = "open-";
 // ".s.PGSQL.5432.lock" and its slash.
 constexpr size_t kLongestSocketName = 20;
@@ -29,6 +26,18 @@ Result<std::string> MakeTemporaryDirectory(std::string pattern) {
   pattern += "XXXXXX";
   if (::mkdtemp(pattern.data()) == nullptr) return FailErrno("could not create a directory \"" + pattern + '"');
   return pattern;
+}
+
+// The directory of all sessions, locked: while a session is made nobody may take it for a leftover, or its parent for
+// empty.
+Result<io::FileLock> EnterSessions(const std::string& sessions, mode_t mode) {
+  while (true) {
+    PGS_TRY(io::MakeDirectories(sessions, mode));
+    auto lock = io::FileLock::AcquireOnDirectory(sessions);
+    if (!lock && lock.error().code() != ErrorCode::kNotFound) return lock;
+    // The last session to end may have removed it between the two, or while we waited for the lock.
+    if (lock && lock->StillAt(sessions)) return lock;
+  }
 }
 
 Result<std::string> MakeSocketDirectory(const std::string& session, const io::UserIdentity& owner) {
@@ -55,6 +64,13 @@ std::optional<pid_t> RunningServer(const std::string& session) {
   return static_cast<pid_t>(*pid);
 }
 
+Status RemoveSessionsIfEmpty(const std::string& sessions) {
+  const auto lock = io::FileLock::AcquireOnDirectory(sessions);
+  if (!lock) return lock.error().code() == ErrorCode::kNotFound ? Status{} : Status(std::unexpected(lock.error()));
+  if (::rmdir(sessions.c_str()) == 0 || errno == ENOTEMPTY || errno == EEXIST || errno == ENOENT) return {};
+  return FailErrno("could not remove \"" + sessions + '"');
+}
+
 }  // namespace
 
 Result<SessionDirectory> SessionDirectory::Create(const std::string& home, const io::UserIdentity& owner,
@@ -64,10 +80,8 @@ Result<SessionDirectory> SessionDirectory::Create(const std::string& home, const
   constexpr mode_t kPrivate = 0700;
   SessionDirectory session;
   session.owner_ = owner;
-  const std::string sessions = SessionsDirectory(home);
-  PGS_TRY(io::MakeDirectories(sessions, kPassable));
-  PGS_ASSIGN(const auto making, io::FileLock::Acquire(sessions + std::string(kMakingLock)));
-  PGS_ASSIGN(session.path_, MakeTemporaryDirectory(sessions + '/' + std::string(kSessionPrefix)));
+  PGS_ASSIGN(const auto making, EnterSessions(SessionsDirectory(home), kPassable));
+  PGS_ASSIGN(session.path_, MakeTemporaryDirectory(SessionsDirectory(home) + '/' + std::string(kSessionPrefix)));
   PGS_ASSIGN(session.lock_, io::FileLock::TryAcquire(session.path_ + "/lock"));
   PGS_TRY(io::WriteWholeFile(session.path_ + "/source", source));
   PGS_TRY(io::MakeDirectories(session.mountpoint(), kPrivate));
@@ -101,14 +115,15 @@ Status RemoveSession(const std::string& path) {
   if (const auto socket = io::ReadLink(path + "/socket"); socket && socket->starts_with("/tmp/pgstrata-")) {
     PGS_TRY(io::RemoveTree(*socket));
   }
-  return io::RemoveTree(path);
+  PGS_TRY(io::RemoveTree(path));
+  return RemoveSessionsIfEmpty(path.substr(0, path.find_last_of('/')));
 }
 
 Result<std::vector<Leftover>> FindLeftovers(const std::string& home) {
   const std::string sessions = SessionsDirectory(home);
   std::vector<Leftover> leftovers;
   if (!io::Exists(sessions)) return leftovers;
-  PGS_ASSIGN(const auto making, io::FileLock::Acquire(sessions + std::string(kMakingLock)));
+  PGS_ASSIGN(const auto making, io::FileLock::AcquireOnDirectory(sessions));
   PGS_ASSIGN(const auto names, io::ListDirectory(sessions));
   PGS_ASSIGN(const auto mounts, fuse::ListMounts());
   for (const auto& name : names) {

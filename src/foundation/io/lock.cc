@@ -6,9 +6,9 @@
 
 namespace pgstrata::io {
 
-Result<FileLock> FileLock::Lock(const std::string& path, int operation) {
+Result<FileLock> FileLock::Lock(const std::string& path, int open_flags, int operation) {
   FileLock lock;
-  PGS_ASSIGN(lock.file_, File::Open(path, O_RDWR | O_CREAT));
+  PGS_ASSIGN(lock.file_, File::Open(path, open_flags));
   int status = 0;
   do {
     status = ::flock(lock.file_.fd(), operation);
@@ -18,9 +18,20 @@ Result<FileLock> FileLock::Lock(const std::string& path, int operation) {
   return FailErrno("could not lock \"" + path + '"');
 }
 
-Result<FileLock> FileLock::Acquire(const std::string& path) { return Lock(path, LOCK_EX); }
+Result<FileLock> FileLock::AcquireOnDirectory(const std::string& path) {
+  return Lock(path, O_RDONLY | O_DIRECTORY, LOCK_EX);
+}
 
-Result<FileLock> FileLock::TryAcquire(const std::string& path) { return Lock(path, LOCK_EX | LOCK_NB); }
+Result<FileLock> FileLock::TryAcquire(const std::string& path) {
+  return Lock(path, O_RDWR | O_CREAT, LOCK_EX | LOCK_NB);
+}
+
+bool FileLock::StillAt(const std::string& path) const {
+  struct stat named{};
+  const auto locked = file_.Stat();
+  return locked && ::stat(path.c_str(), &named) == 0 && named.st_dev == locked->st_dev &&
+         named.st_ino == locked->st_ino;
+}
 
 Result<bool> FileLock::IsHeld(const std::string& path) {
   const auto file = File::Open(path, O_RDONLY);
