@@ -171,7 +171,8 @@ TEST_F(BadInput, FullDiskIsSaidAndNothingStays) {
 }
 
 TEST_F(BadInput, MissingFuseDeviceIsSaid) {
-  const auto run = TryRunAsRoot("mount --bind /dev/null /dev/fuse; exec \"$0\" open \"$1\" -c 'select 1'");
+  const auto run =
+      TryRunAsRoot("mount -t tmpfs none /dev; mknod -m 666 /dev/null c 1 3; exec \"$0\" open \"$1\" -c 'select 1'");
   EXPECT_EQ(run.status.AsShell(), 69) << run.standard_error;
   EXPECT_THAT(run.standard_error, HasSubstr("/dev/fuse"));
   EXPECT_EQ(program_.Leftovers(), "");
