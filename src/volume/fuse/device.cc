@@ -28,6 +28,9 @@ std::string CommonOptions(const MountOptions& options, size_t max_read) {
 // A failure of mounting, explained by what this machine lacks where it lacks something.
 std::unexpected<Error> MountFailed(const MountOptions& options, Error error) {
   const Availability availability = CheckFuse();
+  // A device that is not there is what this machine lacks, not a name that the user got wrong.
+  if (!availability.usable && error.code() == ErrorCode::kNotFound)
+    error = Error(ErrorCode::kUnavailable, error.message());
   error = std::move(error).Wrap(fmt::format("could not mount at \"{}\"", options.mountpoint));
   return Fail(std::move(error).WithHint(availability.usable ? "" : availability.hint));
 }
