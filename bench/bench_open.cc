@@ -1,5 +1,7 @@
 // `./dev bench`: the numbers that docs/performance.md keeps. Exit status: 0 when every target is reached, 1 when one is
 // not, 2 when something could not be measured.
+#include <fmt/core.h>
+
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <exception>
