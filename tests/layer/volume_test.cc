@@ -1,6 +1,8 @@
 #include "volume/layer/volume.h"
 
 #include <gmock/gmock.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include "foundation/io/directory.h"
 #include "tests/layer/faulty_image.h"
@@ -205,6 +207,20 @@ TEST_F(VolumeTest, OpenFilesAreBounded) {
   EXPECT_LE(image->most_open, 11);
   const auto descriptors = io::ListDirectory("/proc/self/fd").value();
   EXPECT_LT(descriptors.size(), 40U);
+}
+
+TEST_F(VolumeTest, ProcessWithoutDescriptorsLeftClosesFilesInsteadOfFailing) {
+  Start(ImageOf({{"f", ""}}), 100'000);
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
+  rlimit tight = before;
+  tight.rlim_cur = io::ListDirectory("/proc/self/fd").value().size() + 10;
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &tight), 0);
+  std::vector<vfs::Inode> files;
+  for (int i = 0; i < 50; ++i) files.push_back(Create("g" + std::to_string(i)));
+  for (const vfs::Inode file : files) EXPECT_EQ(Write(file, 0, "x"), 0);
+  for (const vfs::Inode file : files) EXPECT_EQ(Content(file), "x");
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
 }
 
 TEST_F(VolumeTest, FailedReadOfTheImageIsAnErrorAndNeverZeros) {

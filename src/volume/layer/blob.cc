@@ -56,6 +56,11 @@ void BlobData::Remove() {
   }
 }
 
+vfs::Errno BlobData::ReportLoss(uint64_t offset) {
+  return Report(Error(ErrorCode::kCorrupt, fmt::format("\"{}\" lost its bytes from {} on, which were written before",
+                                                       store_.PathOf(id_.load()), offset)));
+}
+
 vfs::Errno BlobData::Report(const Error& error) {
   const vfs::Errno shown = vfs::ToErrno(error);
   if (shown.value == ENOSPC) return shown;

@@ -41,10 +41,12 @@ class BlobData {
  public:
   explicit BlobData(BlobStore& store) : store_(store), file_(store.open_files()) {}
 
-  // How many of out.size() bytes the file has from `offset` on.
+  // How many of out.size() bytes the file has from `offset` on: fewer only while it is being truncated.
   vfs::FsResult<size_t> ReadAt(uint64_t offset, MutableBytes out);
   // All of `bytes`, or fails and may have written a part. ENOSPC where the disk is full.
   vfs::FsStatus WriteAt(uint64_t offset, ByteView bytes);
+  // The file has lost bytes that its map names: somebody else has changed it.
+  vfs::Errno ReportLoss(uint64_t offset);
   // Give space back. Best effort: what they fail to free is never read again.
   void Discard(uint64_t offset, uint64_t length);
   void Truncate(uint64_t size);

@@ -41,6 +41,11 @@ vfs::FsStatus FileContent::ReadBelow(uint64_t offset, uint64_t base_limit, Mutab
   return base_->ReadAt(offset, out.first(visible));
 }
 
+bool FileContent::IsCutSince(const Snapshot& snapshot) const {
+  const std::shared_lock lock(state_mutex_);
+  return cuts_ != snapshot.cuts;
+}
+
 vfs::FsResult<std::optional<size_t>> FileContent::ReadOnce(uint64_t offset, MutableBytes out) {
   const Snapshot found = Look(offset, out.size());
   size_t done = 0;
@@ -60,9 +65,8 @@ vfs::FsResult<std::optional<size_t>> FileContent::ReadOnce(uint64_t offset, Muta
         const auto count = data_.ReadAt(at, piece);
         if (!count) return std::unexpected(count.error());
         if (*count == piece.size()) break;
-        const std::shared_lock lock(state_mutex_);
-        if (cuts_ == found.cuts) return vfs::FsError(EIO);
-        return std::nullopt;
+        if (IsCutSince(found)) return std::nullopt;
+        return std::unexpected(data_.ReportLoss(at + *count));
       }
     }
     done += piece.size();

@@ -74,6 +74,8 @@ class FileContent {
   };
   // The runs that hold [offset, min(offset + length, size)), as many as fit.
   [[nodiscard]] Snapshot Look(uint64_t offset, uint64_t length) const;
+  // Whether the data file may have become shorter since.
+  [[nodiscard]] bool IsCutSince(const Snapshot& snapshot) const;
   // One pass of a read: how many bytes of `out` it filled, 0 at the end of the file. Nothing when it has to look again.
   vfs::FsResult<std::optional<size_t>> ReadOnce(uint64_t offset, MutableBytes out);
   vfs::FsStatus ReadBelow(uint64_t offset, uint64_t base_limit, MutableBytes out);

@@ -1,6 +1,7 @@
 #include "volume/layer/name_tree.h"
 
 #include <mutex>
+#include <utility>
 #include <vector>
 
 #include "foundation/base/log.h"
@@ -29,7 +30,9 @@ vfs::FsStatus NameTree::Load(Node& directory) {
   if (own.loaded.load(std::memory_order_acquire)) return {};
   const auto entries = image_.List(own.image_path);
   if (!entries) {
-    log::Error("listing \"{}\" of \"{}\" fails: {}", own.image_path, image_.name(), entries.error().message());
+    if (!std::exchange(own.failure_logged, true)) {
+      log::Error("listing \"{}\" of \"{}\" fails: {}", own.image_path, image_.name(), entries.error().message());
+    }
     return vfs::FsError(EIO);
   }
   std::vector<NodePtr> nodes;
@@ -82,17 +85,16 @@ vfs::FsStatus NameTree::Insert(Node& parent, std::string_view name, const std::f
   return {};
 }
 
-vfs::FsStatus NameTree::Link(Node& node, Node& parent, std::string_view name) {
-  if (node.directory) return vfs::FsError(EPERM);
+vfs::FsStatus NameTree::Link(const NodePtr& node, Node& parent, std::string_view name) {
+  if (node->directory) return vfs::FsError(EPERM);
   if (const auto entered = Enter(parent, name); !entered) return entered;
-  NodePtr shared = inodes_.Find(node.inode);
   const std::unique_lock lock(mutex_);
   EntryList& entries = parent.directory->entries;
   if (entries.Find(name)) return vfs::FsError(EEXIST);
-  if (!shared || IsRemoved(parent) || IsRemoved(node)) return vfs::FsError(ENOENT);
-  TouchChanged(node, 1);
-  node.references.fetch_add(1);
-  entries.Add(name, std::move(shared));
+  if (IsRemoved(parent) || IsRemoved(*node)) return vfs::FsError(ENOENT);
+  TouchChanged(*node, 1);
+  node->references.fetch_add(1);
+  entries.Add(name, node);
   TouchModified(parent);
   return {};
 }

@@ -1,8 +1,8 @@
 // The names of a volume: directories and what is in them. Children that come from the image are loaded at the first use
 // of their directory; from then on the directory's own list is the truth, so that what was removed stays away.
 //
-// Locks, in this order: Directory::loading, mutex_, Node::mutex. mutex_ is held for memory only, never while the image
-// is read. Reading and writing files takes none of them but Node::mutex, for a moment.
+// Locks, in this order: Directory::loading, mutex_, those of InodeTable, Node::mutex. mutex_ is held for memory only,
+// never while the image is read. Reading and writing files takes none of them but the last two, each for a moment.
 #pragma once
 
 #include <functional>
@@ -24,7 +24,7 @@ class NameTree {
   // Gives `make()`, a node without a name, this name and one reference. EEXIST.
   vfs::FsStatus Insert(Node& parent, std::string_view name, const std::function<NodePtr()>& make, NodePtr& made);
   // A further name of `node`, and one more reference.
-  vfs::FsStatus Link(Node& node, Node& parent, std::string_view name);
+  vfs::FsStatus Link(const NodePtr& node, Node& parent, std::string_view name);
   // These two return what lost its name.
   vfs::FsResult<NodePtr> Unlink(Node& parent, std::string_view name);
   vfs::FsResult<NodePtr> RemoveDirectory(Node& parent, std::string_view name);

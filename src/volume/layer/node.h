@@ -52,6 +52,7 @@ struct Directory {
   const std::string image_path;  // where its children come from, when it came from the image
   std::mutex loading;            // held while the image is listed; before every other lock
   std::atomic<bool> loaded;      // set with NameTree's mutex held, after `entries` was filled; never reset
+  bool failure_logged = false;   // guarded by loading
   // Guarded by NameTree's mutex:
   EntryList entries;
   vfs::Inode parent;

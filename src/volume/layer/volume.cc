@@ -186,7 +186,7 @@ vfs::FsResult<vfs::Attributes> Volume::Link(vfs::Inode inode, vfs::Inode parent,
   if (!node) return std::unexpected(node.error());
   const auto directory = FindDirectory(parent);
   if (!directory) return std::unexpected(directory.error());
-  const auto linked = names_.Link(**node, **directory, name);
+  const auto linked = names_.Link(*node, **directory, name);
   if (!linked) return std::unexpected(linked.error());
   return ShownAttributes(**node);
 }
