@@ -160,7 +160,7 @@ TEST_F(VolumeMountTest, RandomOperationsOnAFileOfTheImageMatchANativeFile) {
     SCOPED_TRACE("seed " + std::to_string(first_seed) + " + " + std::to_string(i));
     const std::string name = "file" + std::to_string(i);
     Twins twins(mounted(name), directory_.path() + '/' + name, first_seed + i);
-    for (int step = 0; step < 500 && !HasFatalFailure(); ++step) twins.Step();
+    for (int step = 0; step < 250 && !HasFatalFailure(); ++step) twins.Step();
     twins.CompareAll();
   }
 }

@@ -6,8 +6,10 @@
 // which libfuse knows only for its own loop. The session's custom writev therefore takes the descriptor of the calling
 // thread; every request is answered by the thread that read it.
 //
-// A thread waits in read(2), cancellation being allowed there and nowhere else. Stop cancels, so it cannot be missed,
-// and a request in progress is always answered.
+// A thread waits in read(2). To end it, SIGURG is sent to it: the read fails with EINTR, and the thread sees that it is
+// to stop. A signal that comes just before the read is lost, so it is sent again until the thread has ended; a request
+// in progress is always answered. (pthread_cancel would do it once and for all, but it unwinds stacks in a way that
+// AddressSanitizer takes for corruption.)
 //
 // Memory: one buffer per thread. A request is read so that a WRITE's data begin at a page; a READ's data are built at
 // the same place, as its request has no data of its own.
@@ -31,6 +33,10 @@ constexpr size_t kPage = 4096;
 constexpr size_t kWriteHeader = sizeof(fuse_in_header) + sizeof(fuse_write_in);
 // More threads than this end when they become idle.
 constexpr unsigned kMostIdleThreads = 8;
+
+// By default it is ignored, so nobody is hurt by one that comes too late.
+constexpr int kWakeSignal = SIGURG;
+constexpr std::chrono::milliseconds kWakeInterval{1};
 
 thread_local int thread_device = -1;
 
@@ -72,7 +78,7 @@ class SignalsBlocked {
   SignalsBlocked() {
     sigset_t all;
     sigfillset(&all);
-    for (const int fault : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP}) sigdelset(&all, fault);
+    for (const int open : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP, kWakeSignal}) sigdelset(&all, open);
     pthread_sigmask(SIG_BLOCK, &all, &before_);
   }
   ~SignalsBlocked() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
@@ -83,14 +89,20 @@ class SignalsBlocked {
   sigset_t before_{};
 };
 
-// The next request's size, or an errno.
+void InstallWakeSignal() {
+  struct sigaction action{};
+  action.sa_handler = [](int) {};
+  ::sigaction(kWakeSignal, &action, nullptr);
+}
+
+// The next request's size, or an errno: EINTR when the thread was woken.
 std::expected<size_t, int> Receive(int device, const RequestBuffer& buffer) {
   for (;;) {
     const ssize_t size = ::read(device, buffer.request(), RequestBuffer::request_size());
     if (size > 0) return static_cast<size_t>(size);
     if (size == 0) return std::unexpected(ENODEV);
     // ENOENT: the request was interrupted before it was read.
-    if (errno != EINTR && errno != EAGAIN && errno != ENOENT) return std::unexpected(errno);
+    if (errno != EAGAIN && errno != ENOENT) return std::unexpected(errno);
   }
 }
 
@@ -120,16 +132,24 @@ RequestLoop::~RequestLoop() = default;
 Status RequestLoop::ServeOne() {
   const RequestBuffer buffer;
   if (!buffer.valid()) return FailErrno("could not allocate a request buffer");
-  const auto size = Receive(fuse_session_fd(session_), buffer);
+  auto size = Receive(fuse_session_fd(session_), buffer);
+  while (!size && size.error() == EINTR) size = Receive(fuse_session_fd(session_), buffer);
   if (!size) return Fail(Error::FromErrno(size.error(), "could not read from \"/dev/fuse\""));
   Process(session_, buffer, *size);
   return {};
 }
 
 Status RequestLoop::Run() {
+  InstallWakeSignal();
   std::unique_lock lock(mutex_);
   if (!ended_) PGS_TRY(StartWorker());
-  changed_.wait(lock, [this] { return ended_ && running_ == 0; });
+  changed_.wait(lock, [this] { return ended_.load(); });
+  while (running_ > 0) {
+    for (Worker& worker : workers_) {
+      if (!worker.finished) pthread_kill(worker.thread.native_handle(), kWakeSignal);
+    }
+    changed_.wait_for(lock, kWakeInterval, [this] { return running_ == 0; });
+  }
   JoinFinished();
   if (error_ != 0) return Fail(Error::FromErrno(error_, "could not read from \"/dev/fuse\""));
   return {};
@@ -141,9 +161,6 @@ void RequestLoop::End(int error_number) {
   const std::scoped_lock lock(mutex_);
   ended_ = true;
   if (error_ == 0) error_ = error_number;
-  for (Worker& worker : workers_) {
-    if (!worker.finished) pthread_cancel(worker.thread.native_handle());
-  }
   changed_.notify_all();
 }
 
@@ -154,8 +171,8 @@ Status RequestLoop::StartWorker() {
   Worker& worker = workers_.emplace_back();
   ++running_;
   ++idle_;
-  worker.thread = std::thread([this, &worker](io::UniqueFd own_device) { WorkerMain(worker, std::move(own_device)); },
-                              std::move(device));
+  worker.thread =
+      std::thread([this, &worker, own_device = std::move(device)] { WorkerMain(worker, own_device.get()); });
   return {};
 }
 
@@ -166,30 +183,21 @@ void RequestLoop::JoinFinished() {
   });
 }
 
-void RequestLoop::WorkerMain(Worker& worker, io::UniqueFd device) {
-  pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, nullptr);
-  // Runs when the thread is cancelled, too.
-  struct AtEnd {
-    RequestLoop& loop;
-    Worker& worker;
-    ~AtEnd() {
-      const std::scoped_lock lock(loop.mutex_);
-      worker.finished = true;
-      --loop.running_;
-      loop.changed_.notify_all();
-    }
-  } const at_end{*this, worker};
-  thread_device = device.get();
-  ServeRequests(device.get());
+void RequestLoop::WorkerMain(Worker& worker, int device) {
+  thread_device = device;
+  ServeRequests(device);
+  const std::scoped_lock lock(mutex_);
+  worker.finished = true;
+  --running_;
+  changed_.notify_all();
 }
 
 void RequestLoop::ServeRequests(int device) {
   const RequestBuffer buffer;
   if (!buffer.valid()) return End(ENOMEM);
-  for (;;) {
-    pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, nullptr);
+  while (!ended_) {
     const auto size = Receive(device, buffer);
-    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, nullptr);
+    if (!size && size.error() == EINTR) continue;
     if (!size) return End(IsDisconnect(size.error()) ? 0 : size.error());
     RequestTaken();
     Process(session_, buffer, *size);

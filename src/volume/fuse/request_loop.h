@@ -1,8 +1,6 @@
 // The threads that read requests from /dev/fuse and answer them. Private to this room.
 #pragma once
 
-#include <pthread.h>
-
 #include <atomic>
 #include <condition_variable>
 #include <list>
@@ -25,7 +23,7 @@ class RequestLoop {
 
   // Reads and answers one request on the calling thread.
   Status ServeOne();
-  // Until the connection ends or Stop is called. Called once.
+  // Until the connection ends or Stop is called. Called once. Takes the process's SIGURG.
   Status Run();
   // From any thread, before, during or after Run.
   void Stop();
@@ -37,7 +35,7 @@ class RequestLoop {
   };
 
   Status StartWorker();  // mutex_ held
-  void WorkerMain(Worker& worker, io::UniqueFd device);
+  void WorkerMain(Worker& worker, int device);
   void ServeRequests(int device);
   void RequestTaken();  // starts another thread when nobody is left to listen
   bool RequestDone();   // false: enough others listen, this thread may end
@@ -48,12 +46,13 @@ class RequestLoop {
   const unsigned most_threads_;
   std::atomic<unsigned> idle_ = 0;  // threads that wait for a request
 
+  std::atomic<bool> ended_ = false;  // set under mutex_
+
   std::mutex mutex_;
   std::condition_variable changed_;
   // Guarded by mutex_:
   std::list<Worker> workers_;
   unsigned running_ = 0;
-  bool ended_ = false;
   int error_ = 0;  // why it ended, when it was neither unmounted nor stopped
 };
 
