@@ -8,6 +8,13 @@
 #include "volume/vfs/errno_map.h"
 
 namespace pgstrata::layer {
+namespace {
+
+void NoteKeptSpace(const Status& status) {
+  if (!status) log::Debug("space is not given back: {}", status.error().message());
+}
+
+}  // namespace
 
 std::string BlobStore::PathOf(uint64_t id) const { return fmt::format("{}/{:x}", directory_, id); }
 
@@ -40,12 +47,14 @@ vfs::FsStatus BlobData::WriteAt(uint64_t offset, ByteView bytes) {
 
 void BlobData::Discard(uint64_t offset, uint64_t length) {
   if (id_.load() == 0) return;
-  if (const auto file = Pin()) static_cast<void>((*file)->PunchHole(offset, length));
+  const auto file = Pin();
+  NoteKeptSpace(file ? (*file)->PunchHole(offset, length) : std::unexpected(file.error()));
 }
 
 void BlobData::Truncate(uint64_t size) {
   if (id_.load() == 0) return;
-  if (const auto file = Pin()) static_cast<void>((*file)->Truncate(size));
+  const auto file = Pin();
+  NoteKeptSpace(file ? (*file)->Truncate(size) : std::unexpected(file.error()));
 }
 
 void BlobData::Remove() {
