@@ -248,7 +248,7 @@ TEST_F(WorkerTest, GoodbyeAndSigtermAtOnceDoNotDeadlock) {
     });
     const Stopwatch watch;
     ASSERT_TRUE(worker.Stop().has_value());
-    EXPECT_LT(watch.milliseconds(), 1000);
+    EXPECT_LT(watch.milliseconds(), 4000);  // the grace is 5 seconds
     other.join();
     ASSERT_FALSE(Mounted());
   }
@@ -298,7 +298,7 @@ TEST_F(WorkerTest, LeavesQuicklyWithMuchDirtyDataAndWritesNothingBack) {
   ASSERT_TRUE(worker->Stop().has_value());
   RecordProperty("stop_ms", std::to_string(watch.milliseconds()));
   // About 20 on an idle machine; to write it back takes above 1,000.
-  EXPECT_LT(watch.milliseconds(), 400);
+  EXPECT_LT(watch.milliseconds(), 800);
 }
 
 TEST_F(WorkerTest, OpensItsLog) {

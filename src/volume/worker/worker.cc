@@ -33,6 +33,7 @@ namespace {
 
 constexpr char kGoodbye = 'q';
 constexpr std::chrono::seconds kDefaultGrace{5};
+constexpr int kJoinTimeoutMs = 100;
 
 // A socket pair and not a pipe: writing to a worker that has ended must not raise SIGPIPE.
 struct Channel {
@@ -80,6 +81,7 @@ class Service {
     if (cause == Cause::kParentDied && options_.on_parent_death) options_.on_parent_death();
     if (const auto removed = session_->Unmount(); !removed) log::Error("{}", removed.error().message());
     if (cause == Cause::kParentDied && options_.after_parent_death) options_.after_parent_death();
+    JoinServer();
     ::_exit(0);
   }
 
@@ -87,6 +89,13 @@ class Service {
   void Serve() {
     if (const auto served = session_->Serve(); !served) log::Error("{}", served.error().message());
     ::eventfd_write(ended_.get(), 1);
+  }
+
+  // A request that hangs (in a source that does not answer) is left to the end of the process.
+  void JoinServer() {
+    session_->Stop();
+    pollfd ended{ended_.get(), POLLIN, 0};
+    if (::poll(&ended, 1, kJoinTimeoutMs) == 1) server_.join();
   }
 
   Cause WaitForEnd() {
