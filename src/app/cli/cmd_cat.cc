@@ -38,15 +38,14 @@ Result<int> RunCat(const CatArguments& arguments, Output& output) {
 
 }  // namespace
 
-void AddCatCommand(CLI::App& app, Action& action) {
+void AddCatCommand(CommandLine& line) {
   auto arguments = std::make_shared<CatArguments>();
-  CLI::App* command = app.add_subcommand("cat", "Write a file of a backup to standard output");
-  command->add_option("SOURCE", arguments->source, "A backup: the directory of a cluster")->required();
-  command->add_option("PATH", arguments->path, "The file, as ls shows it")->required();
-  SetExamples(*command,
-              {"pgstrata cat /backups/monday postgresql.conf", "pgstrata cat /backups/monday base/5/1259 > pg_class"});
-  command->callback(
-      [arguments, &action] { action = [arguments](Output& output) { return RunCat(*arguments, output); }; });
+  Command command = line.Add("cat", "Write a file of a backup to standard output");
+  command.Required("SOURCE", arguments->source, "A backup: the directory of a cluster");
+  command.Required("PATH", arguments->path, "The file, as ls shows it");
+  command.Examples(
+      {"pgstrata cat /backups/monday postgresql.conf", "pgstrata cat /backups/monday base/5/1259 > pg_class"});
+  command.Run([arguments](Output& output) { return RunCat(*arguments, output); });
 }
 
 }  // namespace pgstrata::cli

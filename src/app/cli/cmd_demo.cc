@@ -6,17 +6,14 @@
 
 namespace pgstrata::cli {
 
-void AddDemoCommand(CLI::App& app, Action& action) {
+void AddDemoCommand(CommandLine& line) {
   auto request = std::make_shared<DemoRequest>();
-  CLI::App* command =
-      app.add_subcommand("demo", "Lose a table of a small cluster, open its backup, and get the rows back");
-  AddServerArguments(*command, request->pg_bin, request->user);
-  SetExamples(*command, {"pgstrata demo"});
-  command->callback([request, &action] {
-    action = [request](Output& output) -> Result<int> {
-      PGS_TRY(TellDemo(*request, output));
-      return 0;
-    };
+  Command command = line.Add("demo", "Lose a table of a small cluster, open its backup, and get the rows back");
+  AddServerArguments(command, request->pg_bin, request->user);
+  command.Examples({"pgstrata demo"});
+  command.Run([request](Output& output) -> Result<int> {
+    PGS_TRY(TellDemo(*request, output));
+    return 0;
   });
 }
 

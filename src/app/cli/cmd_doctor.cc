@@ -154,14 +154,13 @@ Result<int> RunDoctor(const DoctorArguments& arguments, Output& output) {
 
 }  // namespace
 
-void AddDoctorCommand(CLI::App& app, Action& action) {
+void AddDoctorCommand(CommandLine& line) {
   auto arguments = std::make_shared<DoctorArguments>();
-  CLI::App* command = app.add_subcommand("doctor", "Say what this machine lacks, and what a killed run left behind");
-  command->add_flag("--repair", arguments->repair, "Remove what was left behind");
-  command->add_flag("--json", arguments->json, "Print JSON");
-  SetExamples(*command, {"pgstrata doctor", "pgstrata doctor --repair"});
-  command->callback(
-      [arguments, &action] { action = [arguments](Output& output) { return RunDoctor(*arguments, output); }; });
+  Command command = line.Add("doctor", "Say what this machine lacks, and what a killed run left behind");
+  command.Flag("--repair", arguments->repair, "Remove what was left behind");
+  command.Flag("--json", arguments->json, "Print JSON");
+  command.Examples({"pgstrata doctor", "pgstrata doctor --repair"});
+  command.Run([arguments](Output& output) { return RunDoctor(*arguments, output); });
 }
 
 }  // namespace pgstrata::cli

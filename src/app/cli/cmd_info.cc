@@ -115,16 +115,14 @@ Result<int> RunInfo(const InfoArguments& arguments, Output& output) {
 
 }  // namespace
 
-void AddInfoCommand(CLI::App& app, Action& action) {
+void AddInfoCommand(CommandLine& line) {
   auto arguments = std::make_shared<InfoArguments>();
-  CLI::App* command = app.add_subcommand("info", "Say what a backup is and whether it can be opened here");
-  AddSourceArguments(*command, arguments->source);
-  command->add_option("--pg-bin", arguments->pg_bin, "Directory of PostgreSQL's programs (default: searched for)")
-      ->type_name("DIR");
-  command->add_flag("--json", arguments->json, "Print JSON");
-  SetExamples(*command, {"pgstrata info /backups/monday", "pgstrata info /backups/monday --wal /archive --json"});
-  command->callback(
-      [arguments, &action] { action = [arguments](Output& output) { return RunInfo(*arguments, output); }; });
+  Command command = line.Add("info", "Say what a backup is and whether it can be opened here");
+  AddSourceArguments(command, arguments->source);
+  command.Option("--pg-bin", "DIR", arguments->pg_bin, "Directory of PostgreSQL's programs (default: searched for)");
+  command.Flag("--json", arguments->json, "Print JSON");
+  command.Examples({"pgstrata info /backups/monday", "pgstrata info /backups/monday --wal /archive --json"});
+  command.Run([arguments](Output& output) { return RunInfo(*arguments, output); });
 }
 
 }  // namespace pgstrata::cli

@@ -160,22 +160,20 @@ Result<int> RunLs(const LsArguments& arguments, Output& output) {
 
 }  // namespace
 
-void AddLsCommand(CLI::App& app, Action& action) {
+void AddLsCommand(CommandLine& line) {
   auto arguments = std::make_shared<LsArguments>();
-  CLI::App* command = app.add_subcommand("ls", "List the files of a backup");
-  command->add_option("SOURCE", arguments->source, "A backup: the directory of a cluster")->required();
-  command->add_option("PATH", arguments->path, "A directory or file in it (default: all of PGDATA)");
-  CLI::Option* long_format = command->add_flag("-l", arguments->long_format, "With mode, size, time and link target");
-  command->add_flag("-R,--recursive", arguments->recursive, "Everything below, with its path");
-  command->add_flag("--json", arguments->json, "Print JSON");
-  command
-      ->add_flag("--checksum", arguments->checksum,
-                 "Every file below as a restore would write it: sha256, size, mode, path")
-      ->excludes(long_format);
-  SetExamples(*command, {"pgstrata ls /backups/monday", "pgstrata ls -l /backups/monday pg_wal",
-                         "pgstrata ls --checksum /backups/monday > monday.sha256"});
-  command->callback(
-      [arguments, &action] { action = [arguments](Output& output) { return RunLs(*arguments, output); }; });
+  Command command = line.Add("ls", "List the files of a backup");
+  command.Required("SOURCE", arguments->source, "A backup: the directory of a cluster");
+  command.Optional("PATH", arguments->path, "A directory or file in it (default: all of PGDATA)");
+  command.Flag("-l", arguments->long_format, "With mode, size, time and link target");
+  command.Flag("-R,--recursive", arguments->recursive, "Everything below, with its path");
+  command.Flag("--json", arguments->json, "Print JSON");
+  command.Flag("--checksum", arguments->checksum,
+               "Every file below as a restore would write it: sha256, size, mode, path");
+  command.Exclude("--checksum", "-l");
+  command.Examples({"pgstrata ls /backups/monday", "pgstrata ls -l /backups/monday pg_wal",
+                    "pgstrata ls --checksum /backups/monday > monday.sha256"});
+  command.Run([arguments](Output& output) { return RunLs(*arguments, output); });
 }
 
 }  // namespace pgstrata::cli

@@ -106,56 +106,33 @@ Result<int> RunOpen(OpenArguments& arguments, Output& output) {
   return end.status;
 }
 
-// -c and -f in the order in which they were given: psql runs them in that order.
-std::vector<std::string> ScriptOptions(const CLI::App& command, const CLI::Option* sql, const CLI::Option* file) {
-  std::vector<std::string> script;
-  size_t sql_seen = 0;
-  size_t file_seen = 0;
-  for (const CLI::Option* option : command.parse_order()) {
-    if (option == sql) script.insert(script.end(), {"-c", sql->results()[sql_seen++]});
-    if (option == file) script.insert(script.end(), {"-f", file->results()[file_seen++]});
-  }
-  return script;
-}
-
 }  // namespace
 
-void AddOpenCommand(CLI::App& app, Action& action, std::vector<std::string> trailing) {
+void AddOpenCommand(CommandLine& line, std::vector<std::string> trailing) {
   auto arguments = std::make_shared<OpenArguments>();
   arguments->trailing = std::move(trailing);
-  CLI::App* command = app.add_subcommand("open", "Open a backup as a writable database and run psql on it");
-  AddSourceArguments(*command, arguments->source);
-  CLI::Option* sql = command->add_option("-c,--command", "Run SQL and exit (repeatable)")->type_name("SQL");
-  CLI::Option* file = command->add_option("-f,--file", "Run the statements of FILE and exit")->type_name("FILE");
-  for (CLI::Option* option : {sql, file}) option->expected(1)->take_all();
   auto& request = arguments->request;
-  command->add_option("-d,--dbname", request.database, "Database to connect to (default: postgres)")->type_name("DB");
-  command->add_option("-U,--username", request.role, "Role to connect as (default: the bootstrap superuser)")
-      ->type_name("ROLE");
-  command->add_flag("--shell", arguments->shell, "Run a shell instead of psql");
-  command->add_flag("--exec", arguments->exec, "Run the program after -- instead of psql");
-  AddServerArguments(*command, request.pg_bin, request.user);
-  command->add_option("--without-preload", request.libraries.without, "Start without this library (repeatable)")
-      ->type_name("LIB")
-      ->expected(1)
-      ->take_all();
-  command
-      ->add_option("--with-preload", request.libraries.with,
-                   "Load a library that is not known to be quiet (repeatable)")
-      ->type_name("LIB")
-      ->expected(1)
-      ->take_all();
-  command->add_flag("--allow-network", request.allow_network, "Let the server and what it runs reach the network");
-  command->add_flag("--no-text-index", request.no_text_index, "Keep the planner off indexes whose collation changed");
-  command->add_option("--json", arguments->json_file, "Write timings and sizes to FILE")->type_name("FILE");
-  command->add_flag("-q,--quiet", arguments->quiet, "No steps and timings on stderr");
-  SetExamples(*command,
-              {"pgstrata open /backups/monday", "pgstrata open /backups/monday -c 'select count(*) from orders'",
-               "pgstrata open /backups/monday --exec -- pg_dump -t orders -f orders.sql"});
-  command->callback([command, sql, file, arguments, &action] {
-    arguments->psql_script = ScriptOptions(*command, sql, file);
-    action = [arguments](Output& output) { return RunOpen(*arguments, output); };
-  });
+  Command command = line.Add("open", "Open a backup as a writable database and run psql on it");
+  AddSourceArguments(command, arguments->source);
+  // psql runs them in the order in which they were given.
+  command.Ordered({{"-c,--command", "-c", "SQL", "Run SQL and exit (repeatable)"},
+                   {"-f,--file", "-f", "FILE", "Run the statements of FILE and exit"}},
+                  arguments->psql_script);
+  command.Option("-d,--dbname", "DB", request.database, "Database to connect to (default: postgres)");
+  command.Option("-U,--username", "ROLE", request.role, "Role to connect as (default: the bootstrap superuser)");
+  command.Flag("--shell", arguments->shell, "Run a shell instead of psql");
+  command.Flag("--exec", arguments->exec, "Run the program after -- instead of psql");
+  AddServerArguments(command, request.pg_bin, request.user);
+  command.Repeatable("--without-preload", "LIB", request.libraries.without, "Start without this library (repeatable)");
+  command.Repeatable("--with-preload", "LIB", request.libraries.with,
+                     "Load a library that is not known to be quiet (repeatable)");
+  command.Flag("--allow-network", request.allow_network, "Let the server and what it runs reach the network");
+  command.Flag("--no-text-index", request.no_text_index, "Keep the planner off indexes whose collation changed");
+  command.Option("--json", "FILE", arguments->json_file, "Write timings and sizes to FILE");
+  command.Flag("-q,--quiet", arguments->quiet, "No steps and timings on stderr");
+  command.Examples({"pgstrata open /backups/monday", "pgstrata open /backups/monday -c 'select count(*) from orders'",
+                    "pgstrata open /backups/monday --exec -- pg_dump -t orders -f orders.sql"});
+  command.Run([arguments](Output& output) { return RunOpen(*arguments, output); });
 }
 
 }  // namespace pgstrata::cli

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <ostream>
+#include <variant>
 
 #include "app/cli/command.h"
 #include "app/cli/exit_status.h"
@@ -23,32 +24,18 @@ std::vector<std::string> TakeTrailing(std::vector<std::string>& arguments) {
 
 }  // namespace
 
-void SetExamples(CLI::App& command, const std::vector<std::string>& lines) {
-  std::string footer = "Examples:";
-  for (const auto& line : lines) footer += "\n  " + line;
-  command.footer(footer);
-}
-
 int RunProgram(std::vector<std::string> arguments, Output& output) {
-  CLI::App app("Every PostgreSQL backup is a database you can open", "pgstrata");
-  app.set_version_flag("--version", "pgstrata " PGSTRATA_VERSION, "Print the version and exit");
-  app.get_formatter()->column_width(34);
-  app.require_subcommand(1);
-  Action action;
-  AddOpenCommand(app, action, TakeTrailing(arguments));
-  AddInfoCommand(app, action);
-  AddLsCommand(app, action);
-  AddCatCommand(app, action);
-  AddDoctorCommand(app, action);
-  AddDemoCommand(app, action);
-  app.footer("pgstrata COMMAND --help describes a command. Exit statuses: docs/exit-status.md.");
-  try {
-    std::ranges::reverse(arguments);  // as CLI11 wants them
-    app.parse(arguments);
-  } catch (const CLI::ParseError& problem) {
-    return app.exit(problem, output.out, output.err) == 0 ? 0 : kExitUsage;
-  }
-  const auto status = action(output);
+  CommandLine line("Every PostgreSQL backup is a database you can open", "pgstrata " PGSTRATA_VERSION,
+                   "pgstrata COMMAND --help describes a command. Exit statuses: docs/exit-status.md.");
+  AddOpenCommand(line, TakeTrailing(arguments));
+  AddInfoCommand(line);
+  AddLsCommand(line);
+  AddCatCommand(line);
+  AddDoctorCommand(line);
+  AddDemoCommand(line);
+  const auto parsed = line.Parse(std::move(arguments), output);
+  if (const int* said = std::get_if<int>(&parsed)) return *said;
+  const auto status = std::get<Action>(parsed)(output);
   if (!status) {
     PrintError(status.error(), output.err);
     return ExitStatusOf(status.error().code());

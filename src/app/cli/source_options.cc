@@ -2,19 +2,15 @@
 
 namespace pgstrata::cli {
 
-void AddSourceArguments(CLI::App& command, SourceArguments& arguments) {
-  command.add_option("SOURCE", arguments.source, "A backup: the directory of a cluster")->required();
-  command.add_option("--wal", arguments.wal_directories, "A directory with more WAL, plain or compressed (repeatable)")
-      ->type_name("DIR")
-      ->expected(1)
-      ->take_all();
+void AddSourceArguments(Command& command, SourceArguments& arguments) {
+  command.Required("SOURCE", arguments.source, "A backup: the directory of a cluster");
+  command.Repeatable("--wal", "DIR", arguments.wal_directories,
+                     "A directory with more WAL, plain or compressed (repeatable)");
 }
 
-void AddServerArguments(CLI::App& command, std::string& pg_bin, std::string& user) {
-  command.add_option("--pg-bin", pg_bin, "Directory of PostgreSQL's programs (default: searched for)")
-      ->type_name("DIR");
-  command.add_option("--user", user, "User that the server runs as, when started by root (default: postgres)")
-      ->type_name("USER");
+void AddServerArguments(Command& command, std::string& pg_bin, std::string& user) {
+  command.Option("--pg-bin", "DIR", pg_bin, "Directory of PostgreSQL's programs (default: searched for)");
+  command.Option("--user", "USER", user, "User that the server runs as, when started by root (default: postgres)");
 }
 
 Result<source::ResolvedSource> ResolveSource(const SourceArguments& arguments) {

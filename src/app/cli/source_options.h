@@ -1,11 +1,10 @@
 // The arguments that every command with a SOURCE shares.
 #pragma once
 
-#include <CLI/CLI.hpp>
-#include <memory>
 #include <string>
 #include <vector>
 
+#include "app/cli/command_line.h"
 #include "backup/source/source.h"
 #include "foundation/base/error.h"
 
@@ -17,9 +16,9 @@ struct SourceArguments {
 };
 
 // SOURCE and --wal.
-void AddSourceArguments(CLI::App& command, SourceArguments& arguments);
+void AddSourceArguments(Command& command, SourceArguments& arguments);
 // --pg-bin and --user.
-void AddServerArguments(CLI::App& command, std::string& pg_bin, std::string& user);
+void AddServerArguments(Command& command, std::string& pg_bin, std::string& user);
 Result<source::ResolvedSource> ResolveSource(const SourceArguments& arguments);
 
 }  // namespace pgstrata::cli
