@@ -1,5 +1,6 @@
 // A disk of half a megabyte: a tmpfs in a mount namespace of a child's own, for which no rights are needed.
 #include <fcntl.h>
+#include <fmt/core.h>
 #include <gtest/gtest.h>
 #include <sched.h>
 #include <sys/mount.h>
@@ -7,6 +8,7 @@
 
 #include <cstdio>
 
+#include "foundation/io/fd.h"
 #include "tests/layer/volume_fixture.h"
 #include "tests/support/scratch_directory.h"
 #include "tests/vfs/conformance/suite.h"
@@ -17,9 +19,22 @@ namespace {
 constexpr uint64_t kBlock = 4096;
 constexpr size_t kFileSize = 1 << 20;
 
+bool WriteTo(const char* path, const std::string& text) {
+  const io::UniqueFd file(::open(path, O_WRONLY | O_CLOEXEC));
+  return ::write(file.get(), text.data(), text.size()) == static_cast<ssize_t>(text.size());
+}
+
+// A user without rights becomes the master of namespaces of its own, in which it is who it was.
+bool LeaveForOwnNamespaces() {
+  const uid_t uid = ::geteuid();
+  const gid_t gid = ::getegid();
+  if (uid == 0) return ::unshare(CLONE_NEWNS) == 0;
+  return ::unshare(CLONE_NEWNS | CLONE_NEWUSER) == 0 && WriteTo("/proc/self/uid_map", fmt::format("{0} {0} 1", uid)) &&
+         WriteTo("/proc/self/setgroups", "deny") && WriteTo("/proc/self/gid_map", fmt::format("{0} {0} 1", gid));
+}
+
 bool MountSmallDisk(const std::string& mountpoint) {
-  const int flags = ::geteuid() == 0 ? CLONE_NEWNS : CLONE_NEWNS | CLONE_NEWUSER;
-  return ::unshare(flags) == 0 && ::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0 &&
+  return LeaveForOwnNamespaces() && ::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0 &&
          ::mount("none", mountpoint.c_str(), "tmpfs", 0, "size=512k") == 0;
 }
 
