@@ -4,7 +4,6 @@
 #include <fmt/core.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
@@ -13,7 +12,6 @@
 #include <optional>
 
 #include "foundation/base/text.h"
-#include "foundation/io/directory.h"
 #include "foundation/io/process.h"
 #include "volume/fuse/availability.h"
 

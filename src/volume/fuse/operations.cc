@@ -14,10 +14,8 @@
 #include <sys/statvfs.h>
 
 #include <algorithm>
-#include <cstdio>
-#include <limits>
-
-#include "foundation/base/log.h"
+#include <optional>
+#include <string>
 
 namespace pgstrata::fuse {
 namespace {

@@ -17,12 +17,12 @@
 
 #include <fcntl.h>
 #include <linux/fuse.h>
-#include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/uio.h>
 
 #include <cerrno>
+#include <csignal>
 
 #include "foundation/base/log.h"
 

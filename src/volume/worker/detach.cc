@@ -1,11 +1,11 @@
 #include "volume/worker/detach.h"
 
 #include <fcntl.h>
-#include <signal.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <csignal>
 
 #include "foundation/base/text.h"
 #include "foundation/io/directory.h"
