@@ -3,7 +3,7 @@
 
 PACKAGES_BUILD=(g++ cmake ninja-build pkg-config libcli11-dev libspdlog-dev libfmt-dev nlohmann-json3-dev libfuse3-dev
   fuse3 libpq-dev libzstd-dev liblz4-dev zlib1g-dev libssl-dev postgresql-15)
-PACKAGES_TEST=(libgtest-dev libgmock-dev clang-19 libclang-rt-19-dev)
+PACKAGES_TEST=(libgtest-dev libgmock-dev zstd lz4 clang-19 libclang-rt-19-dev)
 PACKAGES_LONG=(clang-tidy-19 clang-format-19 lintian dpkg-dev)
 
 say() { printf 'dev: %s\n' "$*" >&2; }
@@ -61,6 +61,13 @@ open_fuse_device() {
   as_root chmod 0666 /dev/fuse
 }
 
+# PostgreSQL's shared memory; closed to others where /dev was bound into a bare root without what is mounted below it.
+open_shared_memory() {
+  [ ! -d /dev/shm ] || [ "$(stat -c %a /dev/shm)" = 1777 ] && return
+  say "chmod 1777 /dev/shm"
+  as_root chmod 1777 /dev/shm
+}
+
 # Servers of other major versions: only initdb, postgres and pg_ctl, at build/servers/MAJOR/bin.
 SERVERS=(17.10.0-beta.17 18.4.0-beta.17)
 SERVERS_LONG=(14.23.0-beta.17 16.14.0-beta.17)
@@ -107,10 +114,12 @@ dev_setup() {
   if [ "${1:-}" = --only-build ]; then
     install_packages "${PACKAGES_BUILD[@]}"
     open_fuse_device
+    open_shared_memory
     return
   fi
   install_packages "${PACKAGES_BUILD[@]}" "${PACKAGES_TEST[@]}" $(command -v npm >/dev/null || echo npm)
   open_fuse_device
+  open_shared_memory
   install_servers "${SERVERS[@]}"
   if [ "${1:-}" = --long ]; then
     install_packages "${PACKAGES_LONG[@]}"
