@@ -162,7 +162,9 @@ PostgresCluster::PostgresCluster(ClusterOptions options)
     : options_(std::move(options)),
       data_directory_(directory_.Path("data")),
       socket_directory_(directory_.MakeDirectory("socket")) {
-  if (NeedsOwnInitdb(options_)) {
+  if (!options_.copy_of.empty()) {
+    CopyTree(options_.copy_of, data_directory_);
+  } else if (NeedsOwnInitdb(options_)) {
     RunInitdb(data_directory_, options_);
   } else {
     CopyTree(TemplateFor(options_), data_directory_);

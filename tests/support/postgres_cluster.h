@@ -66,6 +66,8 @@ struct ClusterOptions {
   std::vector<std::string> configuration;  // lines at the end of postgresql.conf
   // A system identifier of its own: initdb runs (about 1 s). Otherwise clusters with equal initdb arguments share one.
   bool own_identity = false;
+  // A copy of this data directory or base backup instead of initdb, as it is: for standbys.
+  std::string copy_of;
 };
 
 class PostgresCluster {

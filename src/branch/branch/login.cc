@@ -23,12 +23,11 @@ Result<std::string> ReadMappedCatalog(Oid catalog, const ClusterFileReader& read
   return read("global/" + std::to_string(file->second));
 }
 
-const Role* ChooseRole(const std::vector<Role>& roles, const std::string& wanted) {
+const Role* ChooseRole(const std::vector<Role>& roles) {
   const auto first = [&](auto&& matches) -> const Role* {
     const auto found = std::ranges::find_if(roles, matches);
     return found == roles.end() ? nullptr : &*found;
   };
-  if (!wanted.empty()) return first([&](const Role& role) { return role.name == wanted; });
   if (const Role* bootstrap =
           first([](const Role& role) { return role.oid == pgdata::kBootstrapSuperuser && role.can_login; })) {
     return bootstrap;
@@ -52,19 +51,14 @@ const Database* ChooseDatabase(const std::vector<Database>& databases) {
 
 }  // namespace
 
-Result<Login> ChooseLogin(int major_version, bool settled, const std::string& role, const std::string& database,
-                          const ClusterFileReader& read) {
+Result<Login> ChooseLogin(int major_version, bool settled, const std::string& database, const ClusterFileReader& read) {
   pgdata::ClogReader clog([&](std::string_view name) { return read("pg_xact/" + std::string(name)); }, settled);
   const auto status = [&](uint32_t xid) { return clog.Status(xid); };
   PGS_ASSIGN(const std::string role_bytes, ReadMappedCatalog(pgdata::kAuthidCatalog, read));
   PGS_ASSIGN(const auto roles, pgdata::ReadRoles(major_version, pgdata::PagesOf(AsBytes(role_bytes)), status));
-  Login login{.role = role, .database = database};
-  if (const Role* chosen = ChooseRole(roles, role)) {
-    login.role = chosen->name;
-    login.superuser = chosen->superuser;
-  } else if (role.empty()) {
-    return Fail(ErrorCode::kUnsupported, "no role of this cluster can log in");
-  }
+  const Role* role = ChooseRole(roles);
+  if (role == nullptr) return Fail(ErrorCode::kUnsupported, "no role of this cluster can log in");
+  Login login{.role = role->name, .database = database, .superuser = role->superuser};
   if (!database.empty()) return login;
   PGS_ASSIGN(const std::string database_bytes, ReadMappedCatalog(pgdata::kDatabaseCatalog, read));
   PGS_ASSIGN(const auto databases,

@@ -20,10 +20,9 @@ struct Login {
 using ClusterFileReader = std::function<Result<std::string>(std::string_view path)>;
 
 // The role: OID 10 where it can log in, else another superuser, else any role that can. The database: "postgres", else
-// "template1", else the first that allows connections. `role` and `database` are the user's wishes and taken as they
-// are unless empty. `settled`: nothing is left to recover. Before that the files may be behind: after it, a refused
+// "template1", else the first that allows connections; `database` is the user's wish and taken as it is unless empty.
+// `settled`: nothing is left to recover. Before that the files may be behind: after it, a refused
 // login is worth choosing again.
-Result<Login> ChooseLogin(int major_version, bool settled, const std::string& role, const std::string& database,
-                          const ClusterFileReader& read);
+Result<Login> ChooseLogin(int major_version, bool settled, const std::string& database, const ClusterFileReader& read);
 
 }  // namespace pgstrata::branch

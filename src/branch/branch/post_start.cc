@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <array>
-#include <map>
 
 #include "foundation/base/text.h"
 
@@ -55,19 +54,10 @@ Result<bool> AnyIndexHasOwnCollation(client::Connection& connection) {
   return false;
 }
 
-Status DisableSubscriptions(client::Connection& connection, const DatabaseConnector& connect) {
-  PGS_ASSIGN(const auto rows, connection.Query("SELECT d.datname, s.subname FROM pg_catalog.pg_subscription s "
-                                               "JOIN pg_catalog.pg_database d ON d.oid = s.subdbid ORDER BY 1, 2"));
-  std::map<std::string, std::string> statements;
-  for (const auto& row : rows) {
-    const std::string name = client::QuoteIdentifier(*row[1]);
-    statements[*row[0]] +=
-        fmt::format("ALTER SUBSCRIPTION {0} DISABLE; ALTER SUBSCRIPTION {0} SET (slot_name = NONE);", name);
-  }
-  for (const auto& [database, sql] : statements) {
-    PGS_ASSIGN(auto inside, connect(database));
-    PGS_TRY(inside.Execute(sql));
-  }
+// In the catalog that all databases share, not by ALTER SUBSCRIPTION: that needs a connection to each one's database,
+// and a database may allow none.
+Status DisableSubscriptions(client::Connection& connection) {
+  PGS_TRY(connection.Execute("UPDATE pg_catalog.pg_subscription SET subenabled = false, subslotname = NULL"));
   return {};
 }
 
@@ -104,16 +94,26 @@ Status LookAtCollations(client::Connection& connection, bool no_text_index, Post
 
 }  // namespace
 
-Result<PostStartReport> CheckAfterStart(client::Connection& connection, const DatabaseConnector& connect,
-                                        bool no_text_index) {
+Result<PostStartReport> CheckAfterStart(client::Connection& connection, bool no_text_index) {
   PostStartReport report;
   PGS_ASSIGN(const auto overview, connection.Query(OverviewQuery(connection.server_version())));
   const auto& row = overview.at(0);
-  if (IsTrue(row[0])) PGS_TRY(DisableSubscriptions(connection, connect));
+  if (IsTrue(row[0])) PGS_TRY(DisableSubscriptions(connection));
   if (IsTrue(row[1])) PGS_TRY(NamePreparedTransactions(connection, report));
   PGS_ASSIGN(const bool own_collations, AnyIndexHasOwnCollation(connection));
   if (IsTrue(row[2]) || own_collations) PGS_TRY(LookAtCollations(connection, no_text_index, report));
   return report;
+}
+
+Status ForgetSessionLibraries(client::Connection& connection) {
+  // Rows without any setting are not allowed to stay.
+  PGS_TRY(connection.Execute(
+      "DELETE FROM pg_catalog.pg_db_role_setting WHERE NOT EXISTS (SELECT FROM unnest(setconfig) setting "
+      "  WHERE NOT starts_with(setting, 'session_preload_libraries=')); "
+      "UPDATE pg_catalog.pg_db_role_setting SET setconfig = ARRAY(SELECT setting FROM unnest(setconfig) setting "
+      "  WHERE NOT starts_with(setting, 'session_preload_libraries=')) "
+      "WHERE EXISTS (SELECT FROM unnest(setconfig) setting WHERE starts_with(setting, 'session_preload_libraries='))"));
+  return {};
 }
 
 }  // namespace pgstrata::branch

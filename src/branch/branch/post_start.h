@@ -1,7 +1,6 @@
 // What is done and looked at once the server answers and before the user's client does.
 #pragma once
 
-#include <functional>
 #include <string>
 #include <vector>
 
@@ -9,9 +8,6 @@
 #include "postgres/client/connection.h"
 
 namespace pgstrata::branch {
-
-// Connects to a database of the same server as the same superuser.
-using DatabaseConnector = std::function<Result<client::Connection>(const std::string& database)>;
 
 struct PostStartReport {
   std::vector<std::string> warnings;
@@ -22,7 +18,10 @@ struct PostStartReport {
 // - Prepared transactions are named (34): they hold locks.
 // - Indexes whose collation sorts differently here are named (29); with `no_text_index` the planner is kept off them.
 // `connection` is a superuser's.
-Result<PostStartReport> CheckAfterStart(client::Connection& connection, const DatabaseConnector& connect,
-                                        bool no_text_index);
+Result<PostStartReport> CheckAfterStart(client::Connection& connection, bool no_text_index);
+
+// Takes session_preload_libraries out of ALTER ROLE ... SET and ALTER DATABASE ... SET (trap 36): a session of a role
+// that is no superuser cannot say that it wants none, and one that is missing here would end it.
+Status ForgetSessionLibraries(client::Connection& connection);
 
 }  // namespace pgstrata::branch

@@ -202,6 +202,15 @@ void SetCapacities(const pgdata::ControlFile& control, Settings& settings) {
   at_least("max_locks_per_transaction", control.max_locks_per_transaction, 64);
 }
 
+// The server wants room for two segments, however large they are (trap 39), and keeps no more than that.
+void SetWalSize(const pgdata::ControlFile& control, Settings& settings) {
+  constexpr uint64_t kMegabyte = 1 << 20;
+  constexpr uint64_t kUsualMaximum = 1024;
+  const uint64_t two_segments = 2 * control.wal_segment_size.bytes() / kMegabyte;
+  settings.Set("min_wal_size", std::to_string(two_segments) + "MB")
+      .Set("max_wal_size", std::to_string(std::max(two_segments, kUsualMaximum)) + "MB");
+}
+
 // As the cluster has it: another level would be written into the branch's pg_control and WAL. "minimal" excludes
 // senders.
 void SetWalLevel(const pgdata::ControlFile& control, Settings& settings) {
@@ -229,6 +238,7 @@ Result<ServerPlan> PlanServer(const ClusterFacts& facts, const RecoveryPlan& rec
   SetForThrowaway(installation.version, plan.settings);
   SetSharedMemory(plan.settings);
   SetCapacities(facts.control, plan.settings);
+  SetWalSize(facts.control, plan.settings);
   SetWalLevel(facts.control, plan.settings);
   // Asked only in archive recovery, and answered "there is none" every time (trap 9): all WAL is in pg_wal already.
   plan.settings.Set("restore_command", recovery.mode == RecoveryMode::kArchive ? "false" : "");
@@ -242,7 +252,8 @@ Result<ServerPlan> PlanServer(const ClusterFacts& facts, const RecoveryPlan& rec
 std::string HostBasedAuthentication() { return "local all all trust\nlocal replication all trust\n"; }
 
 std::string ClientOptions(bool superuser) {
-  std::string options = "-c default_transaction_read_only=off -c temp_tablespaces= -c default_tablespace=";
+  std::string options =
+      "-c default_transaction_read_only=off -c temp_tablespaces= -c default_tablespace= -c local_preload_libraries=";
   if (superuser) options += " -c session_preload_libraries=";
   return options;
 }

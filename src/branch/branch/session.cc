@@ -114,10 +114,9 @@ Status Session::MakeVolume() {
 
 // A guess that recovery may prove wrong: a file that cannot be read yet is no reason to stop here.
 void Session::ChooseOfflineLogin(const ClusterFileReader& read) {
-  const auto login =
-      ChooseLogin(facts_.major_version, facts_.kind == ClusterKind::kStopped, request_.role, request_.database, read);
-  login_ = login.value_or(Login{.role = request_.role.empty() ? "postgres" : request_.role,
-                                .database = request_.database.empty() ? "postgres" : request_.database});
+  const auto login = ChooseLogin(facts_.major_version, facts_.kind == ClusterKind::kStopped, request_.database, read);
+  own_login_ =
+      login.value_or(Login{.role = "postgres", .database = request_.database.empty() ? "postgres" : request_.database});
 }
 
 Status Session::StartServer() {
@@ -143,12 +142,12 @@ Status Session::StartServer() {
   return {};
 }
 
-client::ConnectionParameters Session::Parameters(const std::string& database) const {
+client::ConnectionParameters Session::Parameters(const Login& login) const {
   return {.socket_directory = directory_.socket_directory(),
           .port = kPort,
-          .database = database,
-          .user = login_.role,
-          .options = ClientOptions(login_.superuser),
+          .database = login.database,
+          .user = login.role,
+          .options = ClientOptions(login.superuser),
           .cancel_fd = events_.cancel_fd};
 }
 
@@ -157,15 +156,15 @@ std::expected<client::Connection, instance::StartError> Session::WaitForLogin() 
       .cancel_fd = events_.cancel_fd, .progress = [this](std::chrono::milliseconds waited, std::string_view line) {
         events_.progress(fmt::format("recovering for {:.1f} s: {}", static_cast<double>(waited.count()) / 1000, line));
       }};
-  auto connection = instance::WaitUntilReady(server_, Parameters(login_.database), options);
+  auto connection = instance::WaitUntilReady(server_, Parameters(own_login_), options);
   if (connection || connection.error().problem() != instance::StartProblem::kRoleOrDatabase) return connection;
   // Recovery may have brought another truth than the files held before.
-  const auto login =
-      ChooseLogin(facts_.major_version, true, request_.role, request_.database,
-                  [this](std::string_view path) { return io::ReadWholeFile(JoinPath(directory_.mountpoint(), path)); });
-  if (!login || (login->role == login_.role && login->database == login_.database)) return connection;
-  login_ = *login;
-  return instance::WaitUntilReady(server_, Parameters(login_.database), options);
+  const auto login = ChooseLogin(facts_.major_version, true, request_.database, [this](std::string_view path) {
+    return io::ReadWholeFile(JoinPath(directory_.mountpoint(), path));
+  });
+  if (!login || (login->role == own_login_.role && login->database == own_login_.database)) return connection;
+  own_login_ = *login;
+  return instance::WaitUntilReady(server_, Parameters(own_login_), options);
 }
 
 // Where WAL ended too early, its own contents say which segment is missing.
@@ -178,19 +177,29 @@ Error Session::Explain(instance::StartError error) const {
 }
 
 Status Session::MakeReady() {
-  if (!login_.superuser) {
-    events_.warning("role \"" + login_.role +
-                    "\" is no superuser: subscriptions, prepared transactions and collations "
-                    "were not looked at");
-    return {};
+  if (own_login_.superuser) {
+    PGS_ASSIGN(const auto report, CheckAfterStart(*connection_, request_.no_text_index));
+    for (const auto& warning : report.warnings) events_.warning(warning);
+  } else {
+    events_.warning("role \"" + own_login_.role +
+                    "\" is no superuser, and no superuser can log in: subscriptions, prepared transactions and "
+                    "collations were not looked at");
   }
-  const auto connect = [this](const std::string& database) -> Result<client::Connection> {
-    return client::Connection::Connect(Parameters(database));
-  };
-  PGS_ASSIGN(const auto report, CheckAfterStart(*connection_, connect, request_.no_text_index));
-  for (const auto& warning : report.warnings) events_.warning(warning);
+  PGS_TRY(ChooseClientLogin());
   connection_.reset();
   Mark("checks");
+  return {};
+}
+
+Status Session::ChooseClientLogin() {
+  login_ = own_login_;
+  if (request_.role.empty() || request_.role == own_login_.role) return {};
+  login_.role = request_.role;
+  PGS_ASSIGN(const auto rows,
+             connection_->Query("SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = $1", {request_.role}));
+  login_.superuser = !rows.empty() && rows[0][0] == "t";
+  if (own_login_.superuser && !login_.superuser) PGS_TRY(ForgetSessionLibraries(*connection_));
+  PGS_TRY(client::Connection::Connect(Parameters(login_)));
   return {};
 }
 

@@ -83,9 +83,10 @@ class Session {
   void ChooseOfflineLogin(const ClusterFileReader& read);
   Status StartServer();
   std::expected<client::Connection, instance::StartError> WaitForLogin();
-  [[nodiscard]] client::ConnectionParameters Parameters(const std::string& database) const;
+  [[nodiscard]] client::ConnectionParameters Parameters(const Login& login) const;
   [[nodiscard]] Error Explain(instance::StartError error) const;
   Status MakeReady();
+  Status ChooseClientLogin();
   void Mark(std::string step);
 
   OpenRequest request_;
@@ -95,7 +96,8 @@ class Session {
   instance::Installation installation_;
   io::UserIdentity owner_;
   SessionDirectory directory_;
-  Login login_;
+  Login own_login_;  // for what the session itself does: a superuser's, where one can log in
+  Login login_;      // the client's
   worker::Worker worker_;
   instance::Server server_;
   std::optional<client::Connection> connection_;
