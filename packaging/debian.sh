@@ -64,7 +64,7 @@ Section: database
 Priority: optional
 Maintainer: The pgstrata authors <pgstrata@localhost>
 Installed-Size: $(du -sk "$tree/usr" | cut -f1)
-Depends: $depends, fuse3, postgresql-client
+Depends: $depends, fuse3, libpq5, postgresql-client
 Recommends: postgresql
 Description: open PostgreSQL backups as writable databases
  pgstrata shows a base backup to PostgreSQL as a data directory, copy-on-write,

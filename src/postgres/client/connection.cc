@@ -9,6 +9,7 @@
 
 #include "postgres/client/connect_message.h"
 #include "postgres/client/environment.h"
+#include "postgres/client/libpq_loader.h"
 
 namespace pgstrata::client {
 namespace {
@@ -153,6 +154,9 @@ std::expected<Connection, ConnectError> Connection::Connect(const ConnectionPara
   // A relative or empty host would be a name to resolve, and libpq takes an empty value as not given.
   if (!parameters.socket_directory.starts_with('/') || parameters.database.empty() || parameters.user.empty()) {
     return std::unexpected(Fatal(ErrorCode::kInternal, "a connection needs a socket directory, a database and a role"));
+  }
+  if (const auto loaded = LoadLibpq(); !loaded) {
+    return std::unexpected(Fatal(loaded.error().code(), loaded.error().message() + "; " + loaded.error().hint()));
   }
   ClearOwnLibpqEnvironment();
   pg_conn* raw = StartConnection(parameters);

@@ -14,6 +14,7 @@
 
 #include "foundation/base/text.h"
 #include "foundation/io/file.h"
+#include "postgres/client/libpq_loader.h"
 #include "postgres/instance/server.h"
 
 namespace pgstrata::instance {
@@ -142,6 +143,7 @@ class ReadinessWait {
 
 std::expected<client::Connection, StartError> WaitUntilReady(Server& server, client::ConnectionParameters parameters,
                                                              const WaitOptions& options) {
+  static_cast<void>(client::LoadLibpq());  // while the server starts; what is wrong with it, Connect says
   return ReadinessWait(server, std::move(parameters), options).Run();
 }
 

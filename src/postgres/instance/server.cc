@@ -40,9 +40,7 @@ std::vector<std::string> Arguments(const ServerOptions& options) {
 
 io::Environment CleanEnvironment(const ServerOptions& options) {
   io::Environment environment = options.environment;
-  client::RemoveLibpqEnvironment(environment);
-  environment.erase("PG_OOM_ADJUST_FILE");
-  environment.erase("PG_OOM_ADJUST_VALUE");
+  client::RemovePostgresEnvironment(environment);
   // Where dblink and foreign servers connect that name no host: to this server, never to the one at the default place.
   environment["PGHOST"] = options.socket_directory;
   environment["PGPORT"] = std::to_string(options.port);

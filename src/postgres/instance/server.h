@@ -26,7 +26,7 @@ struct ServerOptions {
   int port = 5432;
   std::optional<io::UserIdentity> user;  // become this user; needed as root
   Settings settings;  // by -c: they beat every file. They may change all but where the server listens
-  io::Environment environment = io::CurrentEnvironment();  // libpq's variables and PGDATA are removed from it
+  io::Environment environment = io::CurrentEnvironment();  // every PG variable is removed from it
   // The server gets no network, loopback of its own aside, so that nothing that it runs reaches another server; where
   // this machine does not allow that, it starts with the network and isolated() says so.
   bool without_network = false;
