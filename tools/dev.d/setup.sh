@@ -39,15 +39,29 @@ forbid_main_cluster() {
   echo 'create_main_cluster = false' | as_root tee "$file" >/dev/null
 }
 
+# Prints what a command says only when it fails.
+quietly() {
+  local log
+  log=$(mktemp)
+  if ! "$@" >"$log" 2>&1; then
+    cat "$log" >&2
+    rm -f "$log"
+    die "failed: $*"
+  fi
+  rm -f "$log"
+}
+
 install_packages() {
   local missing
   mapfile -t missing < <(missing_packages "$@")
   [ ${#missing[@]} = 0 ] && return
   forbid_main_cluster
   say "installing: ${missing[*]}"
-  as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq update
-  as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=120 \
-    install -y --no-install-recommends "${missing[@]}" >&2
+  local apt=(as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=120 -o Dpkg::Use-Pty=0)
+  # A machine that is thrown away does not need every file synced.
+  [ -z "${CI:-}" ] || apt+=(-o Dpkg::Options::=--force-unsafe-io)
+  quietly "${apt[@]}" update
+  quietly "${apt[@]}" install --no-install-recommends "${missing[@]}"
 }
 
 # A server user's mounts need the device to be open to all, as udev leaves it on an ordinary machine.
