@@ -4,13 +4,23 @@
 
 #include "app/cli/command.h"
 #include "app/cli/exit_status.h"
+#include "app/cli/terminal_text.h"
+#include "foundation/base/text.h"
 
 namespace pgstrata::cli {
 namespace {
 
+// A message may have several lines (a server's own words) and may name files, whose names are any bytes.
+void PrintLines(std::string_view heading, std::string_view text, std::ostream& err) {
+  for (const auto line : SplitLines(text)) {
+    err << heading << EscapeForTerminal(line) << '\n';
+    heading = {};
+  }
+}
+
 void PrintError(const Error& error, std::ostream& err) {
-  err << "pgstrata: error: " << error.message() << '\n';
-  if (!error.hint().empty()) err << "hint: " << error.hint() << '\n';
+  PrintLines("pgstrata: error: ", error.message(), err);
+  if (!error.hint().empty()) PrintLines("hint: ", error.hint(), err);
 }
 
 // Of `open`, what follows "--" belongs to the client and is not parsed here.
