@@ -1,5 +1,5 @@
-// Views of bytes and checked readers of integers. PostgreSQL's files are in the byte order of the machine that wrote them;
-// pgstrata opens little-endian clusters only (pgdata checks), so every reader here is little-endian.
+// Views of bytes and checked readers of integers. PostgreSQL's files are in the byte order of the machine that wrote
+// them; pgstrata opens little-endian clusters only (pgdata checks), so every reader here is little-endian.
 #pragma once
 
 #include <bit>
@@ -17,9 +17,7 @@ using ByteView = std::span<const std::byte>;
 using MutableBytes = std::span<std::byte>;
 
 inline ByteView AsBytes(std::string_view text) { return std::as_bytes(std::span(text.data(), text.size())); }
-inline std::string_view AsText(ByteView bytes) {
-  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
-}
+inline std::string_view AsText(ByteView bytes) { return {reinterpret_cast<const char*>(bytes.data()), bytes.size()}; }
 
 // Reads a little-endian integer at `offset`. The caller has checked that [offset, offset + sizeof(T)) lies inside.
 template <std::integral T>
@@ -30,8 +28,8 @@ T LoadLe(ByteView bytes, size_t offset) {
   return value;
 }
 
-// Walks over untrusted bytes; every step is checked. After the first step beyond the end, ok() is false for good and all
-// values read are zero.
+// Walks over untrusted bytes; every step is checked. After the first step beyond the end, ok() is false for good and
+// all values read are zero.
 class ByteReader {
  public:
   explicit ByteReader(ByteView bytes) : bytes_(bytes) {}

@@ -1,7 +1,7 @@
 // Errors as values. Every fallible function returns Result<T> or Status; nothing here throws.
 //
-// An Error says what failed, on which object, with which value, and (in `hint`) what a person can do. Messages are lower
-// case, without a full stop, and quote names: "could not read \"base/5/1259\": input/output error".
+// An Error says what failed, on which object, with which value, and (in `hint`) what a person can do. Messages are
+// lower case, without a full stop, and quote names: "could not read \"base/5/1259\": input/output error".
 #pragma once
 
 #include <expected>
@@ -21,9 +21,9 @@ enum class ErrorCode {
   kUnsupported,  // well-formed, but not something this program opens
   kUnavailable,  // something that this machine lacks (a server program, /dev/fuse)
   kPermission,
-  kBusy,     // in use by somebody else
-  kNoSpace,  // disk or quota full
-  kIo,       // the operating system failed an operation
+  kBusy,        // in use by somebody else
+  kNoSpace,     // disk or quota full
+  kIo,          // the operating system failed an operation
   kMissingWal,  // a WAL segment that is needed for consistency is absent
   kCancelled,   // ended by a signal or by the user
   kInternal,
@@ -50,7 +50,8 @@ class Error {
     return std::move(*this);
   }
 
-  // An error for a failed system call: "could not read \"x\": no such file or directory", code chosen from `error_number`.
+  // An error for a failed system call: "could not read \"x\": no such file or directory", code chosen from
+  // `error_number`.
   static Error FromErrno(int error_number, std::string_view what);
 
  private:
@@ -77,15 +78,14 @@ std::unexpected<Error> FailErrno(std::string_view what);
 #define PGS_CONCAT(a, b) PGS_CONCAT_INNER(a, b)
 
 // Returns the error of `expression` from the enclosing function, if it has one.
-#define PGS_TRY(expression)                                                          \
-  do {                                                                               \
-    if (auto pgs_status = (expression); !pgs_status)                                 \
-      return std::unexpected(std::move(pgs_status).error());                         \
+#define PGS_TRY(expression)                                                                                 \
+  do {                                                                                                      \
+    if (auto pgs_status = (expression); !pgs_status) return std::unexpected(std::move(pgs_status).error()); \
   } while (false)
 
 // PGS_ASSIGN(auto x, F()): declares or assigns x from a Result, or returns its error.
 #define PGS_ASSIGN(lhs, expression) PGS_ASSIGN_INNER(PGS_CONCAT(pgs_result_, __LINE__), lhs, expression)
-#define PGS_ASSIGN_INNER(result, lhs, expression)                        \
-  auto result = (expression);                                            \
-  if (!result) return std::unexpected(std::move(result).error());        \
+#define PGS_ASSIGN_INNER(result, lhs, expression)                 \
+  auto result = (expression);                                     \
+  if (!result) return std::unexpected(std::move(result).error()); \
   lhs = *std::move(result)

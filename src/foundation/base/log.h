@@ -1,6 +1,6 @@
-// The log: the one global of the program. Commands write steps and errors to their own streams; this is for what a process
-// without a terminal (a worker) has to say, and for --debug. Until ToFile is called it goes to standard error, warnings
-// and errors only. Safe from several threads.
+// The log: the one global of the program. Commands write steps and errors to their own streams; this is for what a
+// process without a terminal (a worker) has to say, and for --debug. Until ToFile is called it goes to standard error,
+// warnings and errors only. Safe from several threads.
 #pragma once
 
 #include <fmt/core.h>

@@ -82,7 +82,7 @@ Status File::Sync() {
 }
 
 Result<struct stat> File::Stat() const {
-  struct stat status {};
+  struct stat status{};
   if (::fstat(fd(), &status) != 0) return FailErrno("could not stat " + Quoted(path_));
   return status;
 }

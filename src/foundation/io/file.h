@@ -1,5 +1,5 @@
-// Files. This room is the only one that opens, reads, writes and fsyncs; paths are native paths, offsets and lengths bytes.
-// Every function retries EINTR. All are safe to call from several threads on the same File.
+// Files. This room is the only one that opens, reads, writes and fsyncs; paths are native paths, offsets and lengths
+// bytes. Every function retries EINTR. All are safe to call from several threads on the same File.
 #pragma once
 
 #include <fcntl.h>

@@ -8,7 +8,8 @@
 
 namespace pgstrata::io {
 
-// An exclusive flock(2) on a file or directory, held until the last process that inherited it by fork closes it (not across exec).
+// An exclusive flock(2) on a file or directory, held until the last process that inherited it by fork closes it (not
+// across exec).
 class FileLock {
  public:
   // On a directory that is there; waits for as long as somebody else holds it.

@@ -96,8 +96,8 @@ class FileSystem {
  public:
   virtual ~FileSystem() = default;
 
-  // References: Lookup, Create*, Make* and Link give the caller one reference to the inode that they return; Forget gives
-  // them back. An inode without a name lives until its last reference is gone.
+  // References: Lookup, Create*, Make* and Link give the caller one reference to the inode that they return; Forget
+  // gives them back. An inode without a name lives until its last reference is gone.
   virtual FsResult<Attributes> Lookup(Inode parent, std::string_view name) = 0;
   virtual void Forget(Inode inode, uint64_t references) = 0;
 
@@ -128,8 +128,8 @@ class FileSystem {
                                        uint64_t length) = 0;
   virtual FsStatus Sync(Inode inode, bool data_only) = 0;
 
-  // Entries from `cookie` on (0 is the beginning), without "." and "..". An entry that stays is offered exactly once in a
-  // pass over all cookies, whatever is created or removed meanwhile.
+  // Entries from `cookie` on (0 is the beginning), without "." and "..". An entry that stays is offered exactly once in
+  // a pass over all cookies, whatever is created or removed meanwhile.
   virtual FsStatus ReadDirectory(Inode inode, uint64_t cookie, const DirectoryVisitor& visit) = 0;
   virtual FsStatus SyncDirectory(Inode inode) = 0;
   virtual FsResult<Inode> ParentOf(Inode directory) = 0;
