@@ -1,11 +1,19 @@
 # ./dev build, demo and package: everything made of the release build.
 
+# configure PRESET [CMAKE ARGUMENTS]: by the build directory's own path, which build/ may be only a link to.
+configure() {
+  local preset=$1
+  shift
+  mkdir -p build
+  cmake --preset "$preset" -B "$(readlink -f build)/$preset" "$@"
+}
+
 # build_preset PRESET [TARGET ...]
 build_preset() {
   local preset=$1
   shift
-  [ -e "build/$preset/build.ninja" ] || cmake --preset "$preset"
-  cmake --build "build/$preset" --parallel "$JOBS" ${1:+--target "$@"}
+  [ -e "build/$preset/build.ninja" ] || configure "$preset"
+  cmake --build "$(readlink -f build)/$preset" --parallel "$JOBS" ${1:+--target "$@"}
 }
 
 dev_build() {

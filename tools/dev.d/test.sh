@@ -19,7 +19,7 @@ dev_test() {
   fi
   dev_setup ${long:+--long}
   build_preset fuzz fuzz_programs
-  cmake --preset asan -DPGSTRATA_FUZZ_PROGRAMS="$(readlink -f build/fuzz)/tests/fuzz" \
+  configure asan -DPGSTRATA_FUZZ_PROGRAMS="$(readlink -f build/fuzz)/tests/fuzz" \
     -DPGSTRATA_FUZZ_SECONDS=$FUZZ_SECONDS_NORMAL
   build_preset asan
   if [ -z "$long" ]; then
@@ -73,7 +73,7 @@ dev_lint() {
   say "clang-format has nothing to say"
   [ "${1:-}" = --tidy ] || return 0
   install_packages "${PACKAGES_BUILD[@]}" "${PACKAGES_TEST[@]}" "${PACKAGES_LONG[@]}"
-  [ -e build/dev/build.ninja ] || cmake --preset dev
+  [ -e build/dev/build.ninja ] || configure dev
   run-clang-tidy-19 -quiet -extra-arg=-Wno-unknown-warning-option -p build/dev -j "$JOBS" "$ROOT/(src|tests|bench)/.*\.cc$"
   say "clang-tidy has nothing to say"
 }
