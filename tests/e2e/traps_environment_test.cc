@@ -56,10 +56,12 @@ TEST_F(Traps, Trap26StaleServerFilesDoNotStopIt) {
   const std::string files = *io::ReadWholeFile(cluster.data_directory() + "/postmaster.pid");
   cluster.Stop();
   const std::string& source = cluster.data_directory();
-  // The number is another process's by now.
-  std::ofstream(source + "/postmaster.pid") << ::getpid() << files.substr(files.find('\n'));
+  // The number is another process's by now, which PostgreSQL would take for a server: it has the same owner.
+  io::Process other = RunInBackground({"sleep", "1000"}, Path("sleep.log"));
+  std::ofstream(source + "/postmaster.pid") << other.pid() << files.substr(files.find('\n'));
   std::ofstream(source + "/postmaster.opts") << "/usr/bin/postgres \"-D\" \"/production\"\n";
   EXPECT_EQ(Query(source, "select count(*) from t"), "1000");
+  ASSERT_TRUE(other.End(SIGTERM, 5s));
 }
 
 TEST_F(Traps, Trap26LongPathsLeaveRoomForASocket) {

@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "foundation/base/text.h"
+#include "foundation/base/types.h"
 #include "foundation/io/directory.h"
 #include "foundation/io/file.h"
 #include "tests/e2e/traps.h"
@@ -137,6 +138,17 @@ TEST_F(Traps, Trap37ConsistencyOfAStandbysBackupIsNotAssumed) {
   fs::rename(source + "/pg_wal/" + last, Path("archive/") + last);
   EXPECT_THAT(Failure(source, 78), AllOf(HasSubstr(last), HasSubstr("--wal")));
   EXPECT_EQ(Query(source, "select count(*) from t", {"--wal", Path("archive")}), "11000");
+  // The segment is there, but its end was not written: a recovery as after a crash would stop there and be content.
+  const std::string control = test::Run({"pg_controldata", source});
+  const std::string name = "Minimum recovery ending location:";
+  const size_t at = control.find(name) + name.size();
+  const auto minimum = Lsn::Parse(TrimWhitespace(std::string_view(control).substr(at, control.find('\n', at) - at)));
+  ASSERT_TRUE(minimum) << control;
+  constexpr uint64_t kSegment = 16 << 20;
+  auto segment = io::File::Open(Path("archive/") + last, O_WRONLY);
+  const uint64_t cut = (minimum->value % kSegment - (64 << 10)) / 8192 * 8192;
+  ASSERT_TRUE(segment && segment->WriteAt(cut, AsBytes(std::string(kSegment - cut, '\0'))));
+  EXPECT_THAT(Failure(source, 78, {"--wal", Path("archive")}), HasSubstr(last));
 }
 
 // Clusters of another version, while it lives.

@@ -141,9 +141,10 @@ TEST_F(Traps, Trap07ForeignTimelineIsNotFollowed) {
   EXPECT_EQ(Query(backup, "select count(*) from t", {"--wal", archive}), "1001");
   EXPECT_EQ(Query(backup, kTimeline, {"--wal", archive}), "00000001");
   EXPECT_EQ(Query(standby, "select count(*) from t", {"--wal", archive}), "1001");
-  const std::string inside = Copy(backup, "inside");
-  fs::copy(archive, inside + "/pg_wal", fs::copy_options::skip_existing);
-  EXPECT_EQ(Query(inside, "select count(*) from t"), "1001");
+  for (const auto& source : {backup, standby}) {
+    fs::copy(archive, source + "/pg_wal", fs::copy_options::skip_existing);
+    EXPECT_EQ(Query(source, "select count(*) from t"), "1001");
+  }
 }
 
 TEST_F(Traps, Trap08CommandsOfTheBackupNeverRun) {
