@@ -255,15 +255,16 @@ TEST_F(Traps, Trap36SettingsOfRolesAndDatabasesDoNotStopTheSession) {
   cluster.Psql(kThousandRows);
   cluster.Psql("create role app login; grant all on t to app; alter role app set search_path = 'app'");
   cluster.Psql(
-      "alter role all set temp_tablespaces = 'nonexistent'; "
-      "alter database postgres set default_tablespace = 'nonexistent'; "
+      "alter role all set temp_tablespaces = 'pg_global'; "
+      "alter database postgres set default_tablespace = 'pg_global'; "
       "alter database postgres set default_transaction_read_only = on; "
       "alter role postgres set session_preload_libraries = 'nosuchlib'");
   cluster.Stop();
   const std::string sql =
-      "insert into public.t values (0); create temp table v as select * from public.t; select count(*) from v";
-  EXPECT_EQ(Query(cluster.data_directory(), sql), "1001");
-  EXPECT_EQ(Query(cluster.data_directory(), sql + "; show search_path", {"-U", "app"}), "1001\napp");
+      "insert into public.t values (0); create temp table v as select * from public.t; "
+      "select count(*), current_setting('temp_tablespaces'), current_setting('default_tablespace') from v";
+  EXPECT_EQ(Query(cluster.data_directory(), sql), "1001||");
+  EXPECT_EQ(Query(cluster.data_directory(), sql + "; show search_path", {"-U", "app"}), "1001||\napp");
 }
 
 TEST_F(Traps, Trap36LibrariesThatRolesPreloadAreNotWanted) {

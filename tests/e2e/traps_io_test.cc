@@ -162,12 +162,13 @@ TEST_F(Traps, Trap41DirectoriesAreListedWithTypes) {
   cluster.Kill();
   const std::string& crashed = cluster.data_directory();
   constexpr int kFiles = 10000;
-  const auto requests_before = ParseDecimal(Script(crashed, kCountRequests));
+  // What the server itself does when it starts (temporary files, unlogged relations), then a walk over all.
+  const std::string walk = std::string("find \"$MNT\" -type f > /dev/null; ") + kCountRequests;
+  const auto requests_before = ParseDecimal(Script(crashed, walk));
   MakeRelationFiles(crashed, kFiles);
-  const auto requests = ParseDecimal(Script(crashed, kCountRequests));
+  const auto requests = ParseDecimal(Script(crashed, walk));
   ASSERT_TRUE(requests && requests_before);
-  // The scans for temporary files and unlogged relations would look at each, twice.
-  EXPECT_LT(*requests, *requests_before + kFiles / 4);
+  EXPECT_LT(*requests, *requests_before + kFiles / 4) << "each file was looked at";
   EXPECT_EQ(Query(crashed, "select count(*) from pg_ls_dir('base/1') name where name ~ '^50.....$'"),
             std::to_string(kFiles));
 }
