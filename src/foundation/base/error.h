@@ -83,9 +83,10 @@ std::unexpected<Error> FailErrno(std::string_view what);
     if (auto pgs_status = (expression); !pgs_status) return std::unexpected(std::move(pgs_status).error()); \
   } while (false)
 
-// PGS_ASSIGN(auto x, F()): declares or assigns x from a Result, or returns its error.
+// PGS_ASSIGN(auto x, F()): declares or assigns x from a Result, or returns its error. NOLINTBEGIN(*-macro-parentheses)
 #define PGS_ASSIGN(lhs, expression) PGS_ASSIGN_INNER(PGS_CONCAT(pgs_result_, __LINE__), lhs, expression)
 #define PGS_ASSIGN_INNER(result, lhs, expression)                 \
   auto result = (expression);                                     \
   if (!result) return std::unexpected(std::move(result).error()); \
   lhs = *std::move(result)
+// NOLINTEND(*-macro-parentheses): what is declared cannot stand in parentheses
