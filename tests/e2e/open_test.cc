@@ -1,6 +1,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "foundation/base/text.h"
 #include "foundation/io/file.h"
 #include "tests/e2e/pgstrata_program.h"
 
@@ -61,6 +62,24 @@ TEST(Open, NeedsNoRoot) {
   EXPECT_EQ(run.status.AsShell(), 0) << run.standard_error;
   EXPECT_EQ(run.standard_output, "10|postgres\n");
   EXPECT_EQ(program.Leftovers(), "");
+}
+
+// They start on one processor: nothing of that may be left when the client works.
+TEST(Open, TheServerMayUseEveryProcessor) {
+  PostgresCluster cluster;
+  cluster.Start();
+  cluster.Stop();
+  const PgstrataProgram program;
+  const std::string processors = "grep -h Cpus_allowed_list: /proc/";
+  const auto run =
+      program.Run({"open", cluster.data_directory(), "-q", "--exec", "--", "sh", "-c",
+                   processors + "self/status; for p in $(psql -XAtc 'select pid from pg_stat_activity union all "
+                                "select split_part(pg_read_file($$postmaster.pid$$), chr(10), 1)::int'); do "
+                                "  grep -h Cpus_allowed_list: /proc/$p/status; done"});
+  EXPECT_EQ(run.status.AsShell(), 0) << run.standard_error;
+  const auto lines = SplitLines(run.standard_output);
+  ASSERT_GE(lines.size(), 4U) << run.standard_output << "the client, the postmaster, a checkpointer and a backend";
+  for (const auto line : lines) EXPECT_EQ(line, lines[0]);
 }
 
 }  // namespace

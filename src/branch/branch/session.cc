@@ -101,6 +101,7 @@ Status Session::MakeVolume() {
   PGS_TRY(MakeSafe(*volume, recovery_, owner));
   ChooseOfflineLogin([&](std::string_view path) { return vfs::ReadFileAt(*volume, std::string(path)); });
   Mark("prepare");
+  start_processor_ = io::SharedProcessor::Enter();
   PGS_ASSIGN(
       worker_,
       worker::StartWorker(
@@ -130,6 +131,7 @@ Status Session::StartServer() {
                                                .settings = {},
                                                .without_network = !request_.allow_network,
                                                .stop_when_parent_dies = true}));
+  start_processor_.Leave();
   if (!request_.allow_network && !server_.isolated()) {
     events_.warning(
         "the server shares this machine's network (pgstrata doctor tells why): extensions and programs "
@@ -154,6 +156,7 @@ client::ConnectionParameters Session::Parameters(const Login& login) const {
 std::expected<client::Connection, instance::StartError> Session::WaitForLogin() {
   const instance::WaitOptions options{
       .cancel_fd = events_.cancel_fd, .progress = [this](std::chrono::milliseconds waited, std::string_view line) {
+        FreeProcessors();
         events_.progress(fmt::format("recovering for {:.1f} s: {}", static_cast<double>(waited.count()) / 1000, line));
       }};
   auto connection = instance::WaitUntilReady(server_, Parameters(own_login_), options);
@@ -165,6 +168,13 @@ std::expected<client::Connection, instance::StartError> Session::WaitForLogin() 
   if (!login || (login->role == own_login_.role && login->database == own_login_.database)) return connection;
   own_login_ = *login;
   return instance::WaitUntilReady(server_, Parameters(own_login_), options);
+}
+
+// To wait for each other is all that the worker and a starting server do. A long recovery and a client's own work have
+// use for all processors.
+void Session::FreeProcessors() const {
+  start_processor_.Free(worker_.pid());
+  start_processor_.Free(server_.pid());
 }
 
 // Where WAL ended too early, its own contents say which segment is missing.
@@ -187,6 +197,7 @@ Status Session::MakeReady() {
   }
   PGS_TRY(ChooseClientLogin());
   connection_.reset();
+  FreeProcessors();
   Mark("checks");
   return {};
 }

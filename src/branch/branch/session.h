@@ -21,6 +21,7 @@
 #include "foundation/base/clock.h"
 #include "foundation/base/error.h"
 #include "foundation/io/process.h"
+#include "foundation/io/shared_processor.h"
 #include "postgres/instance/installation.h"
 #include "postgres/instance/server.h"
 #include "volume/worker/worker.h"
@@ -87,6 +88,7 @@ class Session {
   [[nodiscard]] Error Explain(instance::StartError error) const;
   Status MakeReady();
   Status ChooseClientLogin();
+  void FreeProcessors() const;
   void Mark(std::string step);
 
   OpenRequest request_;
@@ -96,8 +98,9 @@ class Session {
   instance::Installation installation_;
   io::UserIdentity owner_;
   SessionDirectory directory_;
-  Login own_login_;  // for what the session itself does: a superuser's, where one can log in
-  Login login_;      // the client's
+  Login own_login_;                      // for what the session itself does: a superuser's, where one can log in
+  Login login_;                          // the client's
+  io::SharedProcessor start_processor_;  // where the worker and the server run until the server is ready
   worker::Worker worker_;
   instance::Server server_;
   std::optional<client::Connection> connection_;
