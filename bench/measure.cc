@@ -26,6 +26,7 @@ double Quantile(std::vector<double> values, double part) {
 
 std::vector<double> Values(const std::vector<Sample>& samples, double Sample::* member) {
   std::vector<double> values;
+  values.reserve(samples.size());
   for (const auto& sample : samples) values.push_back(sample.*member);
   return values;
 }
