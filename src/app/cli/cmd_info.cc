@@ -13,7 +13,6 @@
 namespace pgstrata::cli {
 namespace {
 
-using branch::ClusterKind;
 using branch::SourceReport;
 
 struct InfoArguments {
