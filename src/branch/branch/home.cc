@@ -18,7 +18,7 @@ std::string FromEnvironment(const char* name) {
 }  // namespace
 
 Result<std::string> HomeDirectory() {
-  if (const std::string home = FromEnvironment("PGSTRATA_HOME"); !home.empty()) {
+  if (std::string home = FromEnvironment("PGSTRATA_HOME"); !home.empty()) {
     if (home.starts_with('/')) return home;
     return std::unexpected(
         Error(ErrorCode::kInvalidArgument, "PGSTRATA_HOME is not an absolute path: \"" + home + '"'));
