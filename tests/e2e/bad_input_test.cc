@@ -9,6 +9,7 @@
 #include "foundation/io/directory.h"
 #include "foundation/io/file.h"
 #include "tests/e2e/pgstrata_program.h"
+#include "tests/support/private_mounts.h"
 
 namespace pgstrata::test {
 namespace {
@@ -50,9 +51,10 @@ class BadInput : public ::testing::Test {
 
   // A script in a mount namespace of its own: $0 is the program, $1 the backup.
   io::Captured TryRunAsRoot(const std::string& script) {
-    const auto run =
-        io::RunAndCapture({.argv = {"unshare", "--mount", "/bin/sh", "-c", script, PgstrataProgram::Path(), *backup_},
-                           .environment = program_.Environment()});
+    EXPECT_TRUE(EnterPrivateMounts()) << "this test mounts: run as root";
+    const auto run = io::RunAndCapture({.argv = {"unshare", "--mount", "--propagation", "unchanged", "/bin/sh", "-c",
+                                                 script, PgstrataProgram::Path(), *backup_},
+                                        .environment = program_.Environment()});
     return run.value();
   }
 

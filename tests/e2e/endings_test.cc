@@ -2,14 +2,15 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <pty.h>
-#include <sched.h>
 #include <signal.h>
 #include <sys/mount.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
+#include <cerrno>
 #include <chrono>
+#include <cstring>
 #include <functional>
 #include <thread>
 
@@ -17,6 +18,7 @@
 #include "foundation/io/directory.h"
 #include "foundation/io/file.h"
 #include "tests/e2e/pgstrata_program.h"
+#include "tests/support/private_mounts.h"
 
 namespace pgstrata::test {
 namespace {
@@ -224,8 +226,7 @@ TEST_F(Endings, ManyAtOnceDoNotDisturbEachOther) {
 // A bare root may have /dev without the terminals that are mounted below it; then this process gets some of its own.
 void ProvideTerminals() {
   if (io::Exists("/dev/pts/ptmx") || ::geteuid() != 0) return;
-  ASSERT_EQ(::unshare(CLONE_NEWNS), 0);
-  ASSERT_EQ(::mount(nullptr, "/dev", nullptr, MS_REC | MS_PRIVATE, nullptr), 0);
+  ASSERT_TRUE(EnterPrivateMounts()) << std::strerror(errno);
   ASSERT_EQ(::mount("devpts", "/dev/pts", "devpts", 0, "newinstance,ptmxmode=0666"), 0);
 }
 

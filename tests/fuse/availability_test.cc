@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <linux/capability.h>
-#include <sched.h>
 #include <sys/mount.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -14,6 +13,8 @@
 #include <array>
 #include <cstdlib>
 #include <string>
+
+#include "tests/support/private_mounts.h"
 
 namespace pgstrata::fuse {
 namespace {
@@ -41,10 +42,7 @@ std::string ProblemAfter(const auto& prepare) {
   return {said.data(), static_cast<size_t>(std::max<ssize_t>(size, 0))};
 }
 
-bool EmptyDev() {
-  return ::unshare(CLONE_NEWNS) == 0 && ::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0 &&
-         ::mount("none", "/dev", "tmpfs", 0, nullptr) == 0;
-}
+bool EmptyDev() { return test::EnterPrivateMounts() && ::mount("none", "/dev", "tmpfs", 0, nullptr) == 0; }
 bool BecomeNobody() { return ::setresgid(65534, 65534, 65534) == 0 && ::setresuid(65534, 65534, 65534) == 0; }
 bool DropCapabilities() {
   __user_cap_header_struct header{.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};

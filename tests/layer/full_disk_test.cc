@@ -10,6 +10,7 @@
 
 #include "foundation/io/fd.h"
 #include "tests/layer/volume_fixture.h"
+#include "tests/support/private_mounts.h"
 #include "tests/support/scratch_directory.h"
 #include "tests/vfs/conformance/suite.h"
 
@@ -28,14 +29,14 @@ bool WriteTo(const char* path, const std::string& text) {
 bool LeaveForOwnNamespaces() {
   const uid_t uid = ::geteuid();
   const gid_t gid = ::getegid();
-  if (uid == 0) return ::unshare(CLONE_NEWNS) == 0;
-  return ::unshare(CLONE_NEWNS | CLONE_NEWUSER) == 0 && WriteTo("/proc/self/uid_map", fmt::format("{0} {0} 1", uid)) &&
-         WriteTo("/proc/self/setgroups", "deny") && WriteTo("/proc/self/gid_map", fmt::format("{0} {0} 1", gid));
+  if (uid == 0) return test::EnterPrivateMounts();
+  return ::unshare(CLONE_NEWUSER) == 0 && WriteTo("/proc/self/uid_map", fmt::format("{0} {0} 1", uid)) &&
+         WriteTo("/proc/self/setgroups", "deny") && WriteTo("/proc/self/gid_map", fmt::format("{0} {0} 1", gid)) &&
+         test::EnterPrivateMounts();
 }
 
 bool MountSmallDisk(const std::string& mountpoint) {
-  return LeaveForOwnNamespaces() && ::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0 &&
-         ::mount("none", mountpoint.c_str(), "tmpfs", 0, "size=512k") == 0;
+  return LeaveForOwnNamespaces() && ::mount("none", mountpoint.c_str(), "tmpfs", 0, "size=512k") == 0;
 }
 
 std::string Content(Volume& volume, vfs::Inode inode) {
