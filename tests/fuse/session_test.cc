@@ -1,10 +1,17 @@
 #include <fcntl.h>
+#include <fmt/core.h>
+#include <sys/mount.h>
 #include <sys/wait.h>
+
+#include <cerrno>
+#include <cstring>
 
 #include "foundation/base/clock.h"
 #include "foundation/io/file.h"
 #include "foundation/io/process.h"
 #include "tests/fuse/mounted.h"
+#include "tests/support/private_mounts.h"
+#include "tests/support/scratch_directory.h"
 #include "volume/fuse/availability.h"
 
 namespace pgstrata::fuse {
@@ -110,17 +117,41 @@ TEST(Session, LeaksNoDescriptorAndNoThread) {
   EXPECT_LE(count("/proc/self/task"), 2U);
 }
 
+// What this process sees on /sys is its own affair. What became of the limits is read in a sysfs of the test's own.
+void ExpectLimitsAreRaised(bool with_sysfs) {
+  const test::ScratchDirectory sysfs;
+  ASSERT_TRUE(test::EnterPrivateMounts()) << std::strerror(errno);
+  ASSERT_EQ(::mount("none", "/sys", "tmpfs", 0, nullptr), 0) << std::strerror(errno);
+  if (with_sysfs) ASSERT_EQ(::mount("none", "/sys", "sysfs", 0, nullptr), 0) << std::strerror(errno);
+  ASSERT_EQ(::mount("none", sysfs.path().c_str(), "sysfs", 0, nullptr), 0) << std::strerror(errno);
+  {
+    Mounted mounted;
+    EXPECT_TRUE(CanRaiseBdiLimits());
+    const MountEntry& mount = mounted.session().mount();
+    EXPECT_TRUE(RaiseBdiLimits(mount).all());
+    const std::string directory =
+        fmt::format("{}/class/bdi/{}:{}/", sysfs.path(), mount.device_major, mount.device_minor);
+    EXPECT_EQ(io::ReadWholeFile(directory + "strict_limit").value(), "0\n");
+    EXPECT_EQ(io::ReadWholeFile(directory + "max_ratio").value(), "100\n");
+    EXPECT_EQ(io::ReadWholeFile(directory + "read_ahead_kb").value(), "1024\n");
+  }
+  EXPECT_EQ(::umount(sysfs.path().c_str()), 0);
+  if (with_sysfs) EXPECT_EQ(::umount("/sys"), 0);
+  EXPECT_EQ(::umount("/sys"), 0);
+}
+
 TEST(Session, RaisesBdiLimitsAsRoot) {
+  if (::geteuid() == 0) {
+    ExpectLimitsAreRaised(true);
+    return;
+  }
   Mounted mounted;
-  const BdiLimits limits = RaiseBdiLimits(mounted.session().mount());
-  EXPECT_EQ(limits.all(), ::geteuid() == 0);
-  if (::geteuid() != 0) return;
-  const MountEntry& mount = mounted.session().mount();
-  const std::string directory =
-      "/sys/class/bdi/" + std::to_string(mount.device_major) + ':' + std::to_string(mount.device_minor) + '/';
-  EXPECT_EQ(io::ReadWholeFile(directory + "strict_limit").value(), "0\n");
-  EXPECT_EQ(io::ReadWholeFile(directory + "max_ratio").value(), "100\n");
-  EXPECT_EQ(io::ReadWholeFile(directory + "read_ahead_kb").value(), "1024\n");
+  EXPECT_FALSE(CanRaiseBdiLimits());
+  EXPECT_FALSE(RaiseBdiLimits(mounted.session().mount()).all());
+}
+
+TEST(Session, RaisesBdiLimitsAsRootAlsoWhereNoSysfsIsMounted) {
+  if (::geteuid() == 0) ExpectLimitsAreRaised(false);
 }
 
 TEST(Session, FuseIsUsableHere) {

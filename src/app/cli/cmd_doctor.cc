@@ -15,6 +15,7 @@
 #include "foundation/io/process.h"
 #include "postgres/instance/installation.h"
 #include "volume/fuse/availability.h"
+#include "volume/fuse/mount.h"
 
 namespace pgstrata::cli {
 namespace {
@@ -71,12 +72,13 @@ Finding ExamineServerUser() {
 }
 
 Finding ExamineLimits() {
-  if (::geteuid() == 0) {
+  if (fuse::CanRaiseBdiLimits()) {
     return {Verdict::kOk, "write-back limits", "raised for each mount (strict_limit, max_ratio, read_ahead_kb)", ""};
   }
   return {Verdict::kNote, "write-back limits",
           "as the kernel sets them for FUSE (1 % of memory, 128 kB read ahead): large writes are slower",
-          "root can raise them; nothing else needs root"};
+          ::geteuid() == 0 ? "a container can raise them with --privileged, where /sys is writable"
+                           : "root can raise them; nothing else needs root"};
 }
 
 Finding ExamineNetwork() {

@@ -3,12 +3,14 @@
 #include <fcntl.h>
 #include <fmt/core.h>
 #include <sys/mount.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 
 #include "foundation/base/text.h"
+#include "foundation/io/fd.h"
 #include "foundation/io/file.h"
 #include "foundation/io/process.h"
 
@@ -58,6 +60,18 @@ std::optional<MountEntry> ParseLine(std::string_view line) {
 bool WriteSetting(const std::string& path, std::string_view value) {
   auto file = io::File::Open(path, O_WRONLY);
   return file && file->WriteAt(0, AsBytes(value));
+}
+
+// Every device's limits, in sysfs. A sysfs of our own is attached nowhere and ends with the descriptor.
+io::UniqueFd OpenBdiDirectory() {
+  io::UniqueFd mounted(::open("/sys/class/bdi", O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (mounted.valid()) return mounted;
+  const io::UniqueFd context(::fsopen("sysfs", FSOPEN_CLOEXEC));
+  if (!context.valid() || ::fsconfig(context.get(), FSCONFIG_CMD_CREATE, nullptr, nullptr, 0) != 0) return {};
+  const io::UniqueFd own(
+      ::fsmount(context.get(), FSMOUNT_CLOEXEC, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC));
+  if (!own.valid()) return {};
+  return io::UniqueFd(::openat(own.get(), "class/bdi", O_PATH | O_DIRECTORY | O_CLOEXEC));
 }
 
 Status UnmountAsUser(const std::string& mountpoint, bool lazy) {
@@ -118,10 +132,21 @@ Status Unmount(const std::string& mountpoint, const UnmountOptions& options) {
 
 BdiLimits RaiseBdiLimits(const MountEntry& mount) {
   if (::geteuid() != 0) return {};
-  const std::string directory = fmt::format("/sys/class/bdi/{}:{}/", mount.device_major, mount.device_minor);
-  return {.strict_limit = WriteSetting(directory + "strict_limit", "0"),
-          .max_ratio = WriteSetting(directory + "max_ratio", "100"),
-          .read_ahead = WriteSetting(directory + "read_ahead_kb", "1024")};
+  const io::UniqueFd all = OpenBdiDirectory();
+  const auto write = [&](const char* setting, std::string_view value) {
+    return WriteSetting(
+        fmt::format("/proc/self/fd/{}/{}:{}/{}", all.get(), mount.device_major, mount.device_minor, setting), value);
+  };
+  return {.strict_limit = write("strict_limit", "0"),
+          .max_ratio = write("max_ratio", "100"),
+          .read_ahead = write("read_ahead_kb", "1024")};
+}
+
+bool CanRaiseBdiLimits() {
+  if (::geteuid() != 0) return false;
+  const io::UniqueFd all = OpenBdiDirectory();
+  struct statvfs found{};
+  return all.valid() && ::fstatvfs(all.get(), &found) == 0 && (found.f_flag & ST_RDONLY) == 0;
 }
 
 }  // namespace pgstrata::fuse

@@ -54,7 +54,10 @@ struct BdiLimits {
   bool read_ahead = false;
   [[nodiscard]] bool all() const { return strict_limit && max_ratio && read_ahead; }
 };
-// Needs root: otherwise nothing is set. The mount's INIT has been answered (it sets the read-ahead).
+// Needs root: otherwise nothing is set. The mount's INIT has been answered (it sets the read-ahead). The settings are
+// files of sysfs; where none is mounted on /sys (a bare root), they are reached through one that nobody else sees.
 BdiLimits RaiseBdiLimits(const MountEntry& mount);
+// Whether this process may raise them.
+bool CanRaiseBdiLimits();
 
 }  // namespace pgstrata::fuse
