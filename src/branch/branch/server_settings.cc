@@ -1,9 +1,8 @@
 #include "branch/branch/server_settings.h"
 
-#include <locale.h>
-
 #include <algorithm>
 #include <array>
+#include <clocale>
 
 #include "foundation/base/text.h"
 #include "foundation/io/directory.h"
@@ -87,11 +86,10 @@ std::string LibraryName(std::string_view entry) {
 
 // Where this server finds libraries by name.
 Result<std::string> LibraryDirectory(const instance::Installation& installation) {
-  if (const std::string beside = installation.bin_directory + "/../lib"; io::Exists(beside + "/dict_snowball.so")) {
+  if (std::string beside = installation.bin_directory + "/../lib"; io::Exists(beside + "/dict_snowball.so")) {
     return beside;
   }
-  if (const std::string below = installation.bin_directory + "/../lib/postgresql";
-      io::Exists(below + "/dict_snowball.so")) {
+  if (std::string below = installation.bin_directory + "/../lib/postgresql"; io::Exists(below + "/dict_snowball.so")) {
     return below;
   }
   PGS_ASSIGN(const auto run, io::RunAndCapture({.argv = {installation.Program("pg_config"), "--pkglibdir"}}));

@@ -42,7 +42,7 @@ Result<io::FileLock> EnterSessions(const std::string& sessions, mode_t mode) {
 
 Result<std::string> MakeSocketDirectory(const std::string& session, const io::UserIdentity& owner) {
   if (session.size() + kLongestSocketName < sizeof(sockaddr_un::sun_path)) return session;
-  PGS_ASSIGN(const std::string directory, MakeTemporaryDirectory("/tmp/pgstrata-"));
+  PGS_ASSIGN(std::string directory, MakeTemporaryDirectory("/tmp/pgstrata-"));
   PGS_TRY(io::ChangeOwner(directory, owner.uid, owner.gid));
   if (::symlink(directory.c_str(), (session + "/socket").c_str()) != 0) {
     return FailErrno("could not create \"" + session + "/socket\"");

@@ -291,7 +291,7 @@ std::optional<std::string> FindInPath(const std::string& name) {
   if (name.contains('/')) return ::access(name.c_str(), X_OK) == 0 ? std::optional(name) : std::nullopt;
   const char* path = ::getenv("PATH");
   for (const auto directory : Split(path != nullptr ? path : "/usr/bin:/bin", ':')) {
-    const std::string candidate = JoinPath(directory.empty() ? "." : directory, name);
+    std::string candidate = JoinPath(directory.empty() ? "." : directory, name);
     if (::access(candidate.c_str(), X_OK) == 0) return candidate;
   }
   return std::nullopt;

@@ -176,6 +176,7 @@ std::expected<Rows, SqlError> Connection::Query(const std::string& sql) {
 
 std::expected<Rows, SqlError> Connection::Query(const std::string& sql, const std::vector<std::string>& parameters) {
   std::vector<const char*> values;
+  values.reserve(parameters.size());
   for (const auto& parameter : parameters) values.push_back(parameter.c_str());
   const ResultPointer result(PQexecParams(connection_.get(), sql.c_str(), static_cast<int>(values.size()), nullptr,
                                           values.data(), nullptr, nullptr, 0),
