@@ -355,6 +355,24 @@ TEST_F(ServerTest, StandbyIsReadyOnceItAcceptsReaders) {
   EXPECT_EQ(connection.QueryValue("select pg_is_in_recovery()").value_or("?"), "t");
 }
 
+// Its postmaster.pid says "standby" as soon as recovery begins.
+TEST_F(ServerTest, RecoveryWithoutHotStandbyIsNotAskedAgainAndAgain) {
+  cluster_.Start();
+  const std::string backup = cluster_.BaseBackup("backup", {"-X", "stream"});
+  cluster_.Stop();
+  ASSERT_TRUE(io::WriteWholeFile(backup + "/recovery.signal", "", 0644).has_value());
+  ServerOptions options = Options();
+  options.data_directory = backup;
+  options.settings.Set("restore_command", "sleep 0.05; false").Set("hot_standby", "off");
+  options.settings.Set("log_connections", "on");
+  Server server = Start(options);
+  auto connection = Ready(server);
+  EXPECT_EQ(connection.QueryValue("select pg_is_in_recovery()").value_or("?"), "f");
+  size_t received = 0;
+  for (const auto line : SplitLines(server.Log())) received += line.contains("connection received") ? 1 : 0;
+  EXPECT_LE(received, 6U) << server.Log();
+}
+
 // Recovery that has to ask a slow restore_command for its WAL.
 class SlowRecovery : public ServerTest {
  protected:

@@ -3,8 +3,9 @@
 // A refused connection is not free: for each, the postmaster forks a child that writes two lines to the log, and a
 // poller that asks every millisecond takes the processor from the recovery that it waits for. postmaster.pid says the
 // same for a read of 100 bytes: its last line is "ready" (or "standby", where read-only connections are accepted) as
-// soon as a connection will not be refused. So a connection is tried only then. Where the file cannot be read,
-// connections are tried at once, less and less often.
+// soon as a connection will not be refused. So a connection is tried only then. A recovery with hot_standby = off says
+// "standby" too early: after a refusal the next word is waited for. Where the file cannot be read, connections are
+// tried at once, less and less often.
 
 #include <poll.h>
 
@@ -47,6 +48,8 @@ class ReadinessWait {
   }
 
  private:
+  static constexpr milliseconds kPatience{100};
+
   [[nodiscard]] milliseconds Waited() const { return std::chrono::duration_cast<milliseconds>(Clock::now() - start_); }
 
   // 1 ms at first; a recovery of minutes is not watched a thousand times a second.
@@ -71,7 +74,9 @@ class ReadinessWait {
     auto file = ParsePostmasterFile(*text);
     if (!file || file->pid != server_.pid()) return false;  // not written yet
     server_.postmaster_ = std::move(file);
-    return server_.postmaster_->status == "ready" || server_.postmaster_->status == "standby";
+    const std::string& status = server_.postmaster_->status;
+    if (status != "ready" && status != "standby") return false;
+    return status != refused_status_ || Waited() >= next_try_;
   }
 
   // An error unless trying again can help.
@@ -79,6 +84,8 @@ class ReadinessWait {
     switch (error.failure()) {
       case client::ConnectFailure::kNotYet:
         last_refusal_ = error.message();
+        if (server_.postmaster_) refused_status_ = server_.postmaster_->status;
+        next_try_ = Waited() + kPatience;
         return std::nullopt;
       case client::ConnectFailure::kRoleOrDatabase:
         return StartError(Error(error.code(), "could not connect to database \"" + parameters_.database +
@@ -139,6 +146,8 @@ class ReadinessWait {
   milliseconds next_report_{500};
   bool blind_ = false;  // postmaster.pid cannot be read
   std::string last_refusal_;
+  std::string refused_status_;  // what postmaster.pid said then
+  milliseconds next_try_{0};    // for as long as it says the same
 };
 
 std::expected<client::Connection, StartError> WaitUntilReady(Server& server, client::ConnectionParameters parameters,
