@@ -122,7 +122,9 @@ void ExpectLimitsAreRaised(bool with_sysfs) {
   const test::ScratchDirectory sysfs;
   ASSERT_TRUE(test::EnterPrivateMounts()) << std::strerror(errno);
   ASSERT_EQ(::mount("none", "/sys", "tmpfs", 0, nullptr), 0) << std::strerror(errno);
-  if (with_sysfs) ASSERT_EQ(::mount("none", "/sys", "sysfs", 0, nullptr), 0) << std::strerror(errno);
+  if (with_sysfs) {
+    ASSERT_EQ(::mount("none", "/sys", "sysfs", 0, nullptr), 0) << std::strerror(errno);
+  }
   ASSERT_EQ(::mount("none", sysfs.path().c_str(), "sysfs", 0, nullptr), 0) << std::strerror(errno);
   {
     Mounted mounted;
@@ -136,8 +138,10 @@ void ExpectLimitsAreRaised(bool with_sysfs) {
     EXPECT_EQ(io::ReadWholeFile(directory + "read_ahead_kb").value(), "1024\n");
   }
   EXPECT_EQ(::umount(sysfs.path().c_str()), 0);
-  if (with_sysfs) EXPECT_EQ(::umount("/sys"), 0);
   EXPECT_EQ(::umount("/sys"), 0);
+  if (with_sysfs) {
+    EXPECT_EQ(::umount("/sys"), 0);
+  }
 }
 
 TEST(Session, RaisesBdiLimitsAsRoot) {
