@@ -368,9 +368,10 @@ TEST_F(ServerTest, RecoveryWithoutHotStandbyIsNotAskedAgainAndAgain) {
   Server server = Start(options);
   auto connection = Ready(server);
   EXPECT_EQ(connection.QueryValue("select pg_is_in_recovery()").value_or("?"), "f");
+  const std::string log = server.Log();
   size_t received = 0;
-  for (const auto line : SplitLines(server.Log())) received += line.contains("connection received") ? 1 : 0;
-  EXPECT_LE(received, 6U) << server.Log();
+  for (const auto line : SplitLines(log)) received += line.contains("connection received") ? 1 : 0;
+  EXPECT_LE(received, 6U) << log;
 }
 
 // Recovery that has to ask a slow restore_command for its WAL.
