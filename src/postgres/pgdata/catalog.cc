@@ -94,6 +94,7 @@ Result<std::vector<Row>> ReadRows(const RelationPages& pages, const TransactionS
     }
   }
   std::vector<Row> rows;
+  rows.reserve(newest.size());
   for (auto& [oid, version] : newest) rows.push_back(std::move(version.row));
   return rows;
 }
