@@ -9,6 +9,7 @@
 #include "volume/worker/worker.h"
 
 #include <fcntl.h>
+#include <malloc.h>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/signalfd.h>
@@ -33,7 +34,6 @@ namespace {
 
 constexpr char kGoodbye = 'q';
 constexpr std::chrono::seconds kDefaultGrace{5};
-constexpr int kJoinTimeoutMs = 100;
 
 // A socket pair and not a pipe: writing to a worker that has ended must not raise SIGPIPE.
 struct Channel {
@@ -59,6 +59,7 @@ class Service {
 
   Status Start(pid_t parent) {
     PGS_TRY(Detach(options_.keep_open));
+    ::mallopt(M_ARENA_MAX, 1);
     if (!options_.log_file.empty()) PGS_TRY(log::ToFile(options_.log_file));
     parent_ = io::UniqueFd(static_cast<int>(::syscall(SYS_pidfd_open, parent, 0)));
     if (!parent_.valid() || ::getppid() != parent) return Fail(ErrorCode::kCancelled, "the parent is gone");
@@ -81,7 +82,6 @@ class Service {
     if (cause == Cause::kParentDied && options_.on_parent_death) options_.on_parent_death();
     if (const auto removed = session_->Unmount(); !removed) log::Error("{}", removed.error().message());
     if (cause == Cause::kParentDied && options_.after_parent_death) options_.after_parent_death();
-    JoinServer();
     ::_exit(0);
   }
 
@@ -89,13 +89,6 @@ class Service {
   void Serve() {
     if (const auto served = session_->Serve(); !served) log::Error("{}", served.error().message());
     ::eventfd_write(ended_.get(), 1);
-  }
-
-  // A request that hangs (in a source that does not answer) is left to the end of the process.
-  void JoinServer() {
-    session_->Stop();
-    pollfd ended{ended_.get(), POLLIN, 0};
-    if (::poll(&ended, 1, kJoinTimeoutMs) == 1) server_.join();
   }
 
   Cause WaitForEnd() {
