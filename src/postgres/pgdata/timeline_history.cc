@@ -27,7 +27,7 @@ std::optional<TimelineSpan> ParseLine(std::string_view line, Lsn begin) {
   const auto timeline = ParseDecimal(TakeWord(line));
   const auto end = Lsn::Parse(TakeWord(line));
   if (!timeline || *timeline == 0 || *timeline > std::numeric_limits<uint32_t>::max() || !end) return std::nullopt;
-  return TimelineSpan{{static_cast<uint32_t>(*timeline)}, begin, *end, std::string(TrimWhitespace(line))};
+  return TimelineSpan{{static_cast<uint32_t>(*timeline)}, begin, end, std::string(TrimWhitespace(line))};
 }
 
 }  // namespace
