@@ -79,6 +79,15 @@ TEST(Availability, AMissingFusermountIsNamedWithoutRoot) {
             "fusermount3 is not installed");
 }
 
+TEST(Availability, AMissingListOfMountsIsNamedWithoutRoot) {
+  if (::geteuid() != 0) return;
+
+  EXPECT_EQ(ProblemAfter([] {
+              return test::EnterPrivateMounts() && ::mount("none", "/etc", "tmpfs", 0, nullptr) == 0 && BecomeNobody();
+            }),
+            "/etc/mtab does not exist: fusermount3 could not unmount");
+}
+
 TEST(Availability, RootWithoutTheCapabilityIsTold) {
   if (::geteuid() != 0) return;
 

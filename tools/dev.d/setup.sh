@@ -75,6 +75,13 @@ open_fuse_device() {
   as_root chmod 0666 /dev/fuse
 }
 
+# fusermount3 unmounts only what it finds there; systemd makes it, so a bare root has none.
+link_list_of_mounts() {
+  [ -e /etc/mtab ] && return
+  say "making the link /etc/mtab to ../proc/self/mounts"
+  as_root ln -s ../proc/self/mounts /etc/mtab
+}
+
 # PostgreSQL's shared memory; closed to others where /dev was bound into a bare root without what is mounted below it.
 open_shared_memory() {
   [ ! -d /dev/shm ] || [ "$(stat -c %a /dev/shm)" = 1777 ] && return
@@ -129,11 +136,13 @@ dev_setup() {
     install_packages "${PACKAGES_BUILD[@]}"
     open_fuse_device
     open_shared_memory
+    link_list_of_mounts
     return
   fi
   install_packages "${PACKAGES_BUILD[@]}" "${PACKAGES_TEST[@]}" $(command -v npm >/dev/null || echo npm)
   open_fuse_device
   open_shared_memory
+  link_list_of_mounts
   install_servers "${SERVERS[@]}"
   if [ "${1:-}" = --long ]; then
     install_packages "${PACKAGES_LONG[@]}"

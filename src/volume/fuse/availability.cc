@@ -56,6 +56,22 @@ bool MayMountDirectly() {
   return false;
 }
 
+// For a user, fusermount3 mounts and unmounts. What it may unmount it looks up in /etc/mtab.
+Availability CheckFusermount() {
+  const auto program = io::FindInPath("fusermount3");
+  if (!program) return Unusable("fusermount3 is not installed", "install the package fuse3, or run as root");
+  const auto found = io::StatTarget(*program);
+  if (found && (found->st_mode & S_ISUID) == 0) {
+    return Unusable('"' + *program + "\" is not setuid root",
+                    "install the package fuse3 anew (chmod u+s " + *program + "), or run as root");
+  }
+  if (!io::Exists("/etc/mtab")) {
+    return Unusable("/etc/mtab does not exist: fusermount3 could not unmount",
+                    "make it as root: \"ln -s ../proc/self/mounts /etc/mtab\"");
+  }
+  return {.usable = true, .allow_other = UserAllowOther()};
+}
+
 }  // namespace
 
 Availability CheckFuse() {
@@ -65,14 +81,7 @@ Availability CheckFuse() {
     if (MayMountDirectly()) return {.usable = true, .allow_other = true};
     return Unusable("root may not mount here", "a container needs --cap-add SYS_ADMIN to mount");
   }
-  const auto program = io::FindInPath("fusermount3");
-  if (!program) return Unusable("fusermount3 is not installed", "install the package fuse3, or run as root");
-  const auto found = io::StatTarget(*program);
-  if (found && (found->st_mode & S_ISUID) == 0) {
-    return Unusable('"' + *program + "\" is not setuid root",
-                    "install the package fuse3 anew (chmod u+s " + *program + "), or run as root");
-  }
-  return {.usable = true, .allow_other = UserAllowOther()};
+  return CheckFusermount();
 }
 
 }  // namespace pgstrata::fuse

@@ -77,6 +77,10 @@ std::optional<io::UniqueFd> ReceiveDescriptor(int socket) {
 }
 
 Result<io::UniqueFd> MountAsUser(const MountOptions& options, size_t max_read) {
+  // Asked before and not only on failure: what could not be unmounted must not be mounted.
+  if (const Availability availability = CheckFuse(); !availability.usable) {
+    return MountFailed(options, Error(ErrorCode::kUnavailable, availability.problem));
+  }
   std::array<int, 2> ends{};
   if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()) != 0) {
     return FailErrno("could not make a socket pair");
