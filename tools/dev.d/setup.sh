@@ -56,7 +56,7 @@ install_packages() {
   mapfile -t missing < <(missing_packages "$@")
   [ ${#missing[@]} = 0 ] && return
   [ "$(id -u)" = 0 ] || command -v sudo >/dev/null ||
-    die "installing packages takes root or sudo; without sudo, as root: apt-get install --no-install-recommends ${missing[*]}"
+    die "installing packages takes root or sudo; as root: apt-get install --no-install-recommends ${missing[*]}"
   forbid_main_cluster
   say "installing: ${missing[*]}"
   local apt=(as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=120 -o Dpkg::Use-Pty=0)
