@@ -28,10 +28,11 @@ constexpr auto kThirdParties = std::to_array<ThirdParty>({
 
 bool IsSystemHeader(const std::string& header) {
   static const std::set<std::string> kPosix = {
-      "dirent.h", "endian.h",  "errno.h",  "fcntl.h",    "ftw.h",       "grp.h",       "langinfo.h",  "limits.h",
-      "locale.h", "netdb.h",   "paths.h",  "poll.h",     "pty.h",       "pwd.h",       "sched.h",     "signal.h",
-      "spawn.h",  "stdio.h",   "stdlib.h", "string.h",   "syslog.h",    "termios.h",   "time.h",      "unistd.h",
-      "utime.h",  "pthread.h", "mntent.h", "byteswap.h", "immintrin.h", "nmmintrin.h", "x86intrin.h", "cpuid.h"};
+      "dirent.h",   "endian.h",    "errno.h",     "fcntl.h",     "ftw.h",   "grp.h",     "langinfo.h",
+      "limits.h",   "locale.h",    "malloc.h",    "netdb.h",     "paths.h", "poll.h",    "pty.h",
+      "pwd.h",      "sched.h",     "signal.h",    "spawn.h",     "stdio.h", "stdlib.h",  "string.h",
+      "syslog.h",   "termios.h",   "time.h",      "unistd.h",    "utime.h", "pthread.h", "mntent.h",
+      "byteswap.h", "immintrin.h", "nmmintrin.h", "x86intrin.h", "cpuid.h"};
   if (header.find('.') == std::string::npos) return true;  // the C++ standard library
   for (const std::string_view prefix : {"sys/", "linux/", "netinet/", "arpa/", "net/", "asm/"}) {
     if (header.starts_with(prefix)) return true;
