@@ -322,6 +322,42 @@ TEST_F(ServerTest, SecondServerOnTheDirectoryIsRefusedAsBusy) {
   EXPECT_TRUE(Ready(server).Execute("select 1").has_value());
 }
 
+TEST_F(ServerTest, HoldsConnectionsUntilTheyAreAdmitted) {
+  Server server = Start(Options());
+  auto before = Ready(server);
+  ASSERT_TRUE(server.HoldConnections().has_value());
+  EXPECT_EQ(before.QueryValue("select 1").value_or("?"), "1");
+  client::ConnectionParameters parameters = cluster_.Parameters();
+  parameters.timeout = milliseconds(300);
+  const auto held = client::Connection::Connect(parameters);
+  ASSERT_FALSE(held.has_value());
+  EXPECT_EQ(held.error().code(), ErrorCode::kUnavailable) << held.error().message();
+  ASSERT_TRUE(server.AdmitConnections().has_value());
+  EXPECT_TRUE(client::Connection::Connect(cluster_.Parameters()).has_value());
+}
+
+TEST_F(ServerTest, StopsAtOnceWhileItHoldsConnections) {
+  Server server = Start(Options());
+  Ready(server);
+  ASSERT_TRUE(server.HoldConnections().has_value());
+  const Stopwatch watch;
+  ASSERT_TRUE(StopServer(server, StopMode::kImmediate).has_value());
+  EXPECT_LT(watch.milliseconds(), 4000) << "the grace period passed: it was killed";
+  EXPECT_TRUE(Remaining().empty());
+}
+
+// Whoever connects from then on comes second: what a session does first is done before its client's first statement.
+TEST_F(ServerTest, SaysWhenItHasTakenTheConnectionThatIsWaitedFor) {
+  Server server = Start(Options());
+  int taken = 0;
+  const auto connection = WaitUntilReady(server, cluster_.Parameters(), {.on_taken = [&] {
+                                           ++taken;
+                                           ASSERT_TRUE(server.HoldConnections().has_value());
+                                         }});
+  ASSERT_TRUE(connection.has_value()) << connection.error().message();
+  EXPECT_EQ(taken, 1);
+}
+
 TEST_F(ServerTest, UnknownRoleLeavesTheServerToTryAnother) {
   Server server = Start(Options());
   client::ConnectionParameters parameters = cluster_.Parameters();

@@ -2,6 +2,7 @@
 
 #include <cstdlib>
 #include <memory>
+#include <optional>
 #include <ostream>
 
 #include "app/cli/client_process.h"
@@ -68,42 +69,86 @@ Status WriteReport(const std::string& path, const branch::Session& session, cons
   return io::WriteWholeFile(path, codec::FormatJson(report, 2) + '\n', 0644);
 }
 
+class OpenRun {
+ public:
+  OpenRun(const Stopwatch& watch, OpenArguments& arguments, Output& output, SignalQueue signals,
+          source::ResolvedSource source)
+      : watch_(watch),
+        arguments_(arguments),
+        output_(output),
+        signals_(std::move(signals)),
+        source_(std::move(source)) {}
+
+  Result<int> Run() {
+    arguments_.request.image = std::move(source_.image);
+    arguments_.request.wal_archives = std::move(source_.wal_archives);
+    auto opened = branch::Session::Open(std::move(arguments_.request), Events());
+    if (!opened) {
+      if (const auto signal = signals_.Take()) return 128 + signal->number;
+      return std::unexpected(std::move(opened).error());
+    }
+    return Work(**opened);
+  }
+
+ private:
+  branch::OpenEvents Events() {
+    return {.warning = [this](const std::string& text) { output_.err << "pgstrata: warning: " << text << std::endl; },
+            .progress =
+                [this](const std::string& text) {
+                  if (!arguments_.quiet) output_.err << text << std::endl;
+                },
+            .cancel_fd = signals_.fd(),
+            .client_may_start = [this](const branch::Session& session) { StartPsqlEarly(session); },
+            .client_must_end = [this] { client_.reset(); }};
+  }
+
+  // It does nothing before it is connected; of other programs nobody knows.
+  void StartPsqlEarly(const branch::Session& session) {
+    if (arguments_.exec || arguments_.shell) return;
+    // What goes wrong here goes wrong again, and is told, once the session is ready.
+    static_cast<void>(StartClient(session));
+  }
+
+  Status StartClient(const branch::Session& session) {
+    PGS_ASSIGN(const auto argv, ClientCommand(arguments_, session, source_.display_name));
+    PGS_ASSIGN(auto client, ClientProcess::Start(argv, session.ClientEnvironment()));
+    client_.emplace(std::move(client));
+    return {};
+  }
+
+  Result<int> Work(branch::Session& session) {
+    if (!arguments_.quiet) {
+      output_.err << fmt::format("opened {} (PostgreSQL {}, {}) in {:.2f} s; changes are thrown away at the end",
+                                 source_.display_name, session.installation().version.major, session.description(),
+                                 watch_.milliseconds() / 1000)
+                  << std::endl;
+    }
+    if (!client_) PGS_TRY(StartClient(session));
+    PGS_TRY(session.Admit());
+    PGS_ASSIGN(const ClientEnd end, client_->Wait(signals_, session.worker_pidfd()));
+    if (!arguments_.json_file.empty()) {
+      PGS_TRY(WriteReport(arguments_.json_file, session, source_.display_name, watch_.milliseconds()));
+    }
+    Error gone(ErrorCode::kIo, "the mount of \"" + source_.display_name + "\" ended while it was in use");
+    if (end.worker_died) return std::unexpected(std::move(gone).WithHint(session.WorkerLogTail()));
+    PGS_TRY(session.Close());
+    return end.status;
+  }
+
+  const Stopwatch watch_;  // since the command began
+  OpenArguments& arguments_;
+  Output& output_;
+  SignalQueue signals_;
+  source::ResolvedSource source_;
+  std::optional<ClientProcess> client_;
+};
+
 Result<int> RunOpen(OpenArguments& arguments, Output& output) {
-  PGS_TRY(CheckArguments(arguments));
   const Stopwatch watch;
+  PGS_TRY(CheckArguments(arguments));
   PGS_ASSIGN(SignalQueue signals, SignalQueue::Create());
   PGS_ASSIGN(auto source, ResolveSource(arguments.source));
-  arguments.request.image = std::move(source.image);
-  arguments.request.wal_archives = std::move(source.wal_archives);
-  const branch::OpenEvents events{
-      .warning = [&](const std::string& text) { output.err << "pgstrata: warning: " << text << std::endl; },
-      .progress =
-          [&](const std::string& text) {
-            if (!arguments.quiet) output.err << text << std::endl;
-          },
-      .cancel_fd = signals.fd(),
-  };
-  auto opened = branch::Session::Open(std::move(arguments.request), events);
-  if (!opened) {
-    if (const auto signal = signals.Take()) return 128 + signal->number;
-    return std::unexpected(std::move(opened).error());
-  }
-  branch::Session& session = **opened;
-  if (!arguments.quiet) {
-    output.err << fmt::format("opened {} (PostgreSQL {}, {}) in {:.2f} s; changes are thrown away at the end",
-                              source.display_name, session.installation().version.major, session.description(),
-                              watch.milliseconds() / 1000)
-               << std::endl;
-  }
-  PGS_ASSIGN(const auto argv, ClientCommand(arguments, session, source.display_name));
-  PGS_ASSIGN(const ClientEnd end, RunClient(argv, session.ClientEnvironment(), signals, session.worker_pidfd()));
-  if (!arguments.json_file.empty()) {
-    PGS_TRY(WriteReport(arguments.json_file, session, source.display_name, watch.milliseconds()));
-  }
-  Error gone(ErrorCode::kIo, "the mount of \"" + source.display_name + "\" ended while it was in use");
-  if (end.worker_died) return std::unexpected(std::move(gone).WithHint(session.WorkerLogTail()));
-  PGS_TRY(session.Close());
-  return end.status;
+  return OpenRun(watch, arguments, output, std::move(signals), std::move(source)).Run();
 }
 
 }  // namespace

@@ -3,6 +3,8 @@
 #include <fmt/core.h>
 #include <unistd.h>
 
+#include <utility>
+
 #include "backup/image/overlay_image.h"
 #include "branch/branch/home.h"
 #include "branch/branch/post_start.h"
@@ -155,12 +157,19 @@ client::ConnectionParameters Session::Parameters(const Login& login) const {
 
 std::expected<client::Connection, instance::StartError> Session::WaitForLogin() {
   const instance::WaitOptions options{
-      .cancel_fd = events_.cancel_fd, .progress = [this](std::chrono::milliseconds waited, std::string_view line) {
-        FreeProcessors();
-        events_.progress(fmt::format("recovering for {:.1f} s: {}", static_cast<double>(waited.count()) / 1000, line));
-      }};
+      .cancel_fd = events_.cancel_fd,
+      .progress =
+          [this](std::chrono::milliseconds waited, std::string_view line) {
+            FreeProcessors();
+            events_.progress(
+                fmt::format("recovering for {:.1f} s: {}", static_cast<double>(waited.count()) / 1000, line));
+          },
+      .on_taken = [this] { StartClientEarly(); }};
   auto connection = instance::WaitUntilReady(server_, Parameters(own_login_), options);
   if (connection || connection.error().problem() != instance::StartProblem::kRoleOrDatabase) return connection;
+  if (const auto taken_back = TakeClientBack(); !taken_back) {
+    return std::unexpected(instance::StartError(taken_back.error(), instance::StartProblem::kUnknown));
+  }
   // Recovery may have brought another truth than the files held before.
   const auto login = ChooseLogin(facts_.major_version, true, request_.database, [this](std::string_view path) {
     return io::ReadWholeFile(JoinPath(directory_.mountpoint(), path));
@@ -168,6 +177,26 @@ std::expected<client::Connection, instance::StartError> Session::WaitForLogin() 
   if (!login || (login->role == own_login_.role && login->database == own_login_.database)) return connection;
   own_login_ = *login;
   return instance::WaitUntilReady(server_, Parameters(own_login_), options);
+}
+
+// psql takes as long to be loaded as the session takes for its own first connection and the checks.
+void Session::StartClientEarly() {
+  const bool login_known = request_.role.empty() || request_.role == own_login_.role;
+  if (!login_known || !events_.client_may_start || !server_.HoldConnections()) return;
+  client_waits_ = true;
+  login_ = own_login_;
+  events_.client_may_start(*this);
+}
+
+Status Session::TakeClientBack() {
+  if (!client_waits_) return {};
+  events_.client_must_end();
+  return Admit();
+}
+
+Status Session::Admit() {
+  if (!std::exchange(client_waits_, false)) return {};
+  return server_.AdmitConnections();
 }
 
 // To wait for each other is all that the worker and a starting server do. A long recovery and a client's own work have
@@ -243,6 +272,7 @@ std::string Session::WorkerLogTail() const {
 Status Session::Close() {
   if (closed_) return {};
   closed_ = true;
+  if (client_waits_) events_.client_must_end();
   connection_.reset();
   if (directory_.path().empty()) return {};
   Status first;

@@ -45,11 +45,18 @@ struct StepTime {
   double milliseconds = 0;
 };
 
+class Session;
+
 // What a session tells while it works. Called on the caller's thread.
 struct OpenEvents {
   std::function<void(const std::string&)> warning;
   std::function<void(const std::string&)> progress;  // long waits only: recovery
   int cancel_fd = -1;                                // readable: give up
+  // Optional, both or none. The client may be started while the session is still being made ready: ClientEnvironment is
+  // known, and its connection waits until Admit. Not called where the client's role has to be looked up first. The
+  // second takes that back, when the login was wrong or Open fails: the client has to be gone when it returns.
+  std::function<void(const Session&)> client_may_start;
+  std::function<void()> client_must_end;
 };
 
 class Session {
@@ -59,6 +66,8 @@ class Session {
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 
+  // Lets in a client that was started early. Without one: no effect.
+  Status Admit();
   // The environment of a client of this session: the caller's, less every libpq variable, with this database named.
   [[nodiscard]] io::Environment ClientEnvironment() const;
   [[nodiscard]] const instance::Installation& installation() const { return installation_; }
@@ -89,6 +98,8 @@ class Session {
   Status MakeReady();
   Status ChooseClientLogin();
   void FreeProcessors() const;
+  void StartClientEarly();
+  Status TakeClientBack();
   void Mark(std::string step);
 
   OpenRequest request_;
@@ -107,6 +118,7 @@ class Session {
   std::vector<StepTime> steps_;
   Stopwatch watch_;
   double last_mark_ms_ = 0;
+  bool client_waits_ = false;  // it was told to start, and the server holds its connection
   bool closed_ = false;
 };
 

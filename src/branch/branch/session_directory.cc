@@ -104,6 +104,7 @@ Status EndServerOf(const std::string& path) {
   const auto pid = RunningServer(path);
   if (!pid) return {};
   PGS_ASSIGN(io::Process server, io::Process::Adopt(*pid));
+  PGS_TRY(server.Signal(SIGCONT));  // whoever died may have held its connections
   return server.End(SIGQUIT, kServerGrace);
 }
 

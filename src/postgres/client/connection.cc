@@ -1,7 +1,9 @@
 #include "postgres/client/connection.h"
 
 #include <libpq-fe.h>
+#include <linux/sockios.h>
 #include <poll.h>
+#include <sys/ioctl.h>
 
 #include <array>
 #include <cerrno>
@@ -67,16 +69,40 @@ Waited WaitFor(int fd, short events, int cancel_fd, Clock::time_point deadline) 
   }
 }
 
+// Until a process of the server has read what was sent: the postmaster accepts a connection and forks, but never reads
+// from it. That answer itself, which may take a while, is left to be read.
+Waited WaitUntilTaken(int fd, int cancel_fd, Clock::time_point deadline) {
+  constexpr timespec kPause{.tv_sec = 0, .tv_nsec = 200'000};
+  while (Clock::now() < deadline) {
+    int unread = 0;
+    if (::ioctl(fd, SIOCOUTQ, &unread) != 0) return Waited::kFailed;
+    if (unread == 0) return Waited::kReady;
+    std::array<pollfd, 2> polled{pollfd{fd, POLLIN, 0}, pollfd{cancel_fd, POLLIN, 0}};
+    if (::ppoll(polled.data(), polled.size(), &kPause, nullptr) < 0 && errno != EINTR) return Waited::kFailed;
+    if (polled[1].revents != 0) return Waited::kCancelled;
+    if (polled[0].revents != 0) return Waited::kReady;
+  }
+  return Waited::kTimeout;
+}
+
 // Drives the connection to its end; nothing when it is usable.
 std::optional<ConnectError> Drive(pg_conn* connection, const ConnectionParameters& parameters) {
   const auto deadline = Clock::now() + parameters.timeout;
   PostgresPollingStatusType state = PGRES_POLLING_WRITING;
+  bool taken = !parameters.on_taken;
   while (state != PGRES_POLLING_OK) {
     if (state == PGRES_POLLING_FAILED || PQstatus(connection) == CONNECTION_BAD) {
       return ClassifyConnectMessage(PQerrorMessage(connection));
     }
     const short events = state == PGRES_POLLING_READING ? POLLIN : POLLOUT;
-    switch (WaitFor(PQsocket(connection), events, parameters.cancel_fd, deadline)) {
+    Waited waited = Waited::kReady;
+    if (!taken && state == PGRES_POLLING_READING) {
+      waited = WaitUntilTaken(PQsocket(connection), parameters.cancel_fd, deadline);
+      taken = waited == Waited::kReady;
+      if (taken) parameters.on_taken();
+    }
+    if (waited == Waited::kReady) waited = WaitFor(PQsocket(connection), events, parameters.cancel_fd, deadline);
+    switch (waited) {
       case Waited::kReady:
         break;
       case Waited::kTimeout:

@@ -7,6 +7,7 @@
 
 #include <chrono>
 #include <expected>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -28,6 +29,8 @@ struct ConnectionParameters {
   std::string options;                        // "-c name=value ...", as in PGOPTIONS; empty is none
   std::chrono::milliseconds timeout{10'000};  // from the call to a usable connection
   int cancel_fd = -1;                         // the attempt ends with kCancelled once it is readable; -1 is none
+  // Called once a process of the server has begun to serve this connection, which it may yet refuse.
+  std::function<void()> on_taken;
 };
 
 enum class ConnectFailure {

@@ -37,6 +37,8 @@ class ReadinessWait {
     while (true) {
       if (auto error = Pause(pause)) return std::unexpected(std::move(*error));
       if (MayAccept()) {
+        parameters_.on_taken =
+            server_.postmaster_ && server_.postmaster_->status == "ready" ? options_.on_taken : nullptr;
         auto connection = client::Connection::Connect(parameters_);
         if (connection) return *std::move(connection);
         if (auto error = FinalErrorOf(connection.error())) return std::unexpected(std::move(*error));

@@ -1,7 +1,10 @@
 #include "postgres/instance/server.h"
 
 #include <fcntl.h>
+#include <sys/wait.h>
 
+#include <cerrno>
+#include <csignal>
 #include <utility>
 
 #include "foundation/base/log.h"
@@ -125,6 +128,18 @@ std::string Server::Log() const {
   text.resize(count.value_or(0));
   return text;
 }
+
+// The postmaster alone is stopped. It has handed over all connections that stand, and the kernel queues new ones.
+Status Server::HoldConnections() {
+  PGS_TRY(process_.Signal(SIGSTOP));
+  siginfo_t info{};
+  while (::waitid(P_PID, static_cast<id_t>(pid()), &info, WSTOPPED | WEXITED | WNOWAIT) != 0) {
+    if (errno != EINTR) return FailErrno("could not stop the server from accepting connections");
+  }
+  return {};
+}
+
+Status Server::AdmitConnections() { return process_.Signal(SIGCONT); }
 
 Result<std::optional<io::ExitStatus>> Server::TryWait() { return process_.Wait(std::chrono::milliseconds(0)); }
 

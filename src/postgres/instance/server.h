@@ -72,6 +72,9 @@ class Server {
   [[nodiscard]] std::string Log() const;
   // How it ended, if it has.
   Result<std::optional<io::ExitStatus>> TryWait();
+  // From when the first returns until the second is called, whoever connects waits; connections that stand work on.
+  Status HoldConnections();
+  Status AdmitConnections();
   // Leaves the server running when this object ends.
   void Release() { owned_ = false; }
 
@@ -92,6 +95,9 @@ struct WaitOptions {
   int cancel_fd = -1;                                // ends the wait with kCancelled once readable; -1 is none
   // Called every 500 ms with the time waited so far and the last line of the server's log.
   std::function<void(std::chrono::milliseconds waited, std::string_view last_log_line)> progress;
+  // Called once the server, ready, has begun to serve the connection that is waited for: who connects from now on comes
+  // after it. The wait may still end with kRoleOrDatabase.
+  std::function<void()> on_taken;
 };
 
 // Waits until the server accepts a connection with `parameters` (socket and port are filled in from the server) and

@@ -182,6 +182,7 @@ Status EndServerProcesses(const std::string& data_directory) {
 Status StopServer(Server& server, StopMode mode, milliseconds grace) {
   if (!server.owned_) return {};
   PGS_TRY(server.process_.Signal(mode == StopMode::kFast ? SIGINT : SIGQUIT));
+  PGS_TRY(server.AdmitConnections());  // it could be held: then it would not see the signal
   PGS_ASSIGN(std::optional<io::ExitStatus> status, server.process_.Wait(grace));
   if (status && status->signal == 0) {
     server.owned_ = false;

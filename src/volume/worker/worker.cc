@@ -59,7 +59,7 @@ class Service {
 
   Status Start(pid_t parent) {
     PGS_TRY(Detach(options_.keep_open));
-    ::mallopt(M_ARENA_MAX, 1);
+    ::mallopt(M_ARENA_MAX, 1);  // an arena for each thread costs more system calls than the threads' locks cost
     if (!options_.log_file.empty()) PGS_TRY(log::ToFile(options_.log_file));
     parent_ = io::UniqueFd(static_cast<int>(::syscall(SYS_pidfd_open, parent, 0)));
     if (!parent_.valid() || ::getppid() != parent) return Fail(ErrorCode::kCancelled, "the parent is gone");
