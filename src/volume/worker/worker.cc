@@ -71,7 +71,7 @@ class Service {
     if (!signals_.valid() || !ended_.valid()) return FailErrno("could not make a worker's descriptors");
     PGS_ASSIGN(session_, fuse::Session::Mount(volume_, options_.mount));
     fuse::RaiseBdiLimits(session_->mount());
-    server_ = std::thread([this] { Serve(); });
+    std::thread([this] { Serve(); }).detach();  // nobody waits for it: Run ends the process, whatever still hangs
     return {};
   }
 
@@ -113,7 +113,6 @@ class Service {
   io::UniqueFd signals_;
   io::UniqueFd ended_;
   std::unique_ptr<fuse::Session> session_;
-  std::thread server_;
 };
 
 [[noreturn]] void RunChild(vfs::FileSystem& volume, const WorkerOptions& options, pid_t parent, io::UniqueFd lifetime,
