@@ -2,7 +2,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <pty.h>
-#include <signal.h>
 #include <sys/mount.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -10,6 +9,7 @@
 #include <array>
 #include <cerrno>
 #include <chrono>
+#include <csignal>
 #include <cstring>
 #include <functional>
 #include <thread>
@@ -210,8 +210,10 @@ TEST_F(Endings, DoctorLeavesALivingSessionAlone) {
 }
 
 TEST_F(Endings, ManyAtOnceDoNotDisturbEachOther) {
+  constexpr size_t kCount = 5;
   std::vector<io::Process> processes;
-  for (int i = 0; i < 5; ++i) {
+  processes.reserve(kCount);
+  while (processes.size() < kCount) {
     processes.push_back(
         program_.Start({"open", Source(), "-q", "-c", "delete from t", "-c", "select count(*) from t"}));
   }

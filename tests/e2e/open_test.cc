@@ -8,8 +8,6 @@
 namespace pgstrata::test {
 namespace {
 
-using ::testing::HasSubstr;
-
 TEST(Open, OnlineBackupAnswersAndStaysUntouched) {
   PostgresCluster cluster;
   cluster.Start();

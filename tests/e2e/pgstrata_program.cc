@@ -1,9 +1,9 @@
 #include "tests/e2e/pgstrata_program.h"
 
 #include <fcntl.h>
-#include <signal.h>
 
 #include <chrono>
+#include <csignal>
 #include <stdexcept>
 #include <thread>
 

@@ -14,7 +14,6 @@ namespace {
 namespace fs = std::filesystem;
 using ::testing::AllOf;
 using ::testing::HasSubstr;
-using ::testing::Not;
 
 constexpr const char* kThousandRows = "create table t as select i from generate_series(1, 1000) i";
 
