@@ -87,9 +87,10 @@ TEST_F(Traps, Trap17HintBitsTakeOnlyTheBlocksTheyAreIn) {
   const uint64_t nothing = LayerBytesAfter(source, "select 1");
   const uint64_t ten_pages =
       LayerBytesAfter(source, "select count(text) from wide where ctid >= '(0,0)' and ctid < '(10,0)'");
-  EXPECT_LT(ten_pages, nothing + 10 * 8192 + (128 << 10));
+  constexpr uint64_t kPage = 8192;
+  EXPECT_LT(ten_pages, nothing + 10 * kPage + (128 << 10));
   // The whole table: its own size and no more, although a checksum would want full pages in the WAL.
-  constexpr uint64_t kTable = 2858 * 8192;
+  constexpr uint64_t kTable = 2858 * kPage;
   const uint64_t all = LayerBytesAfter(source, "select count(text) from wide");
   EXPECT_GT(all, nothing + kTable / 4) << "the rows had hint bits already: this proves nothing";
   EXPECT_LT(all, nothing + kTable + (1 << 20));

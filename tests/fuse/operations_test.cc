@@ -89,8 +89,10 @@ TEST(Operations, TruncateAndExtend) {
 TEST(Operations, AppendersDoNotOverwriteEachOther) {
   Served mounted;
   Write(mounted.path("log"), "start\n");
+  constexpr int kWriters = 4;
   std::vector<std::thread> writers;
-  for (int writer = 0; writer < 4; ++writer) {
+  writers.reserve(kWriters);
+  for (int writer = 0; writer < kWriters; ++writer) {
     writers.emplace_back([&mounted, writer] {
       const io::File file = Open(mounted.path("log"), O_WRONLY | O_APPEND);
       const std::string line = "line of writer " + std::to_string(writer) + '\n';
@@ -463,14 +465,16 @@ TEST(Operations, ManyReadersAndWritersSeeTheirOwnBlocks) {
   constexpr int kBlocks = 400;
   const io::File shared = Open(mounted.path("file"), O_RDWR | O_CREAT);
   ASSERT_EQ(::ftruncate(shared.fd(), kBlock * kBlocks), 0);
+  constexpr int kThreads = 8;
   std::vector<std::thread> threads;
-  for (int thread = 0; thread < 8; ++thread) {
+  threads.reserve(kThreads);
+  for (int thread = 0; thread < kThreads; ++thread) {
     threads.emplace_back([&, thread] {
       io::File file = Open(mounted.path("file"), O_RDWR);
       std::string content(kBlock, static_cast<char>('a' + thread));
       std::string seen(kBlock, ' ');
       for (int round = 0; round < 5; ++round) {
-        for (int block = thread; block < kBlocks; block += 8) {
+        for (int block = thread; block < kBlocks; block += kThreads) {
           const auto offset = static_cast<uint64_t>(block) * kBlock;
           EXPECT_TRUE(file.WriteAt(offset, AsBytes(content)).has_value());
           if (block % 40 < 8) {
