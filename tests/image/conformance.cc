@@ -165,8 +165,10 @@ TEST_P(ImageConformance, WalkMeetsEverythingOnceParentsFirst) {
 }
 
 TEST_P(ImageConformance, IsSafeFromSeveralThreads) {
+  constexpr size_t kThreads = 4;
   std::vector<std::thread> threads;
-  for (int i = 0; i < 4; ++i) {
+  threads.reserve(kThreads);
+  while (threads.size() < kThreads) {
     threads.emplace_back([this] {
       for (int round = 0; round < 20; ++round) {
         for (const auto& [path, node] : tree()) {
