@@ -17,6 +17,13 @@
 namespace pgstrata::fuse {
 namespace {
 
+// Of the program as it is shipped; a sanitizer's own work comes on top.
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+constexpr double kMountAndUnmountMs = 150;
+#else
+constexpr double kMountAndUnmountMs = 35;
+#endif
+
 TEST(Session, MountsAndUnmountsQuickly) {
   double best = 1e9;
   for (int round = 0; round < 5; ++round) {
@@ -26,7 +33,7 @@ TEST(Session, MountsAndUnmountsQuickly) {
     best = std::min(best, watch.milliseconds());
   }
   RecordProperty("mount_and_unmount_ms", std::to_string(best));
-  EXPECT_LT(best, 35);
+  EXPECT_LT(best, kMountAndUnmountMs);
 }
 
 TEST(Session, StopsWhileIdleWhileInUseAndBeforeServing) {

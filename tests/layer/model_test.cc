@@ -13,8 +13,9 @@
 namespace pgstrata::layer {
 namespace {
 
-constexpr uint64_t kMaxSize = 40 * 4096;
-constexpr int kNames = 12;
+constexpr uint64_t kBlock = 4096;
+constexpr uint64_t kMaxSize = 40 * kBlock;
+constexpr uint64_t kNames = 12;
 constexpr vfs::Owner kOwner{1000, 1001};
 
 uint64_t FromEnvironment(const char* name, uint64_t otherwise) {
@@ -33,7 +34,7 @@ class Model {
  public:
   Model(uint64_t seed, const std::string& directory) : random_(seed) {
     std::map<std::string, std::string> tree;
-    for (int i = 0; i < kNames / 2; ++i) {
+    for (uint64_t i = 0; i < kNames / 2; ++i) {
       const std::string content = Content(Below(kMaxSize));
       tree[Name(i)] = content;
       names_[Name(i)] = std::make_shared<std::string>(content);
@@ -81,6 +82,7 @@ class Model {
     });
     std::ranges::sort(listed);
     std::vector<std::string> expected;
+    expected.reserve(names_.size());
     for (const auto& [name, file] : names_) expected.push_back(name);
     EXPECT_TRUE(status.has_value());
     EXPECT_EQ(listed, expected);
@@ -103,15 +105,15 @@ class Model {
     const uint64_t offset = Below(limit);
     switch (Below(4)) {
       case 0:
-        return offset / 4096 * 4096;
+        return offset / kBlock * kBlock;
       case 1:
-        return std::min(limit, offset / 4096 * 4096 + 4095);
+        return std::min(limit, offset / kBlock * kBlock + kBlock - 1);
       default:
         return offset;
     }
   }
   uint64_t Length() {
-    return Below(3) == 0 ? Below(10 * 4096) : Below(2) == 0 ? 4096 * (1 + Below(4)) : 1 + Below(200);
+    return Below(3) == 0 ? Below(10 * kBlock) : Below(2) == 0 ? kBlock * (1 + Below(4)) : 1 + Below(200);
   }
   // Random bytes with runs of zeros.
   std::string Content(uint64_t length) {
@@ -140,7 +142,7 @@ class Model {
     if (!held_.empty() && Below(3) == 0) return held_[Below(held_.size())];
     const std::string name = AnyName();
     if (!names_.contains(name)) return std::nullopt;
-    const HeldFile file = LookUp(name);
+    HeldFile file = LookUp(name);
     volume_->Forget(file.inode, 1);  // its name keeps it
     return file;
   }

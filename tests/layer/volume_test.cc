@@ -18,6 +18,7 @@ using ::testing::SizeIs;
 
 constexpr vfs::Owner kOwner{1000, 1001};
 constexpr uint64_t kWalSegment = 16 << 20;
+constexpr size_t kBlock = 4096;
 
 class VolumeTest : public ::testing::Test {
  protected:
@@ -90,7 +91,7 @@ TEST_F(VolumeTest, ZeroFilledWalSegmentCostsNoDisk) {
 }
 
 TEST_F(VolumeTest, ZerosOverTheImageHideItAndCostNoDisk) {
-  Start({{"f", std::string(3 * 4096, 'x')}});
+  Start({{"f", std::string(3 * kBlock, 'x')}});
   const vfs::Inode file = InodeOf("f");
   ASSERT_EQ(Write(file, 4096, std::string(4096, '\0')), 0);
   EXPECT_EQ(Content(file), std::string(4096, 'x') + std::string(4096, '\0') + std::string(4096, 'x'));
@@ -216,8 +217,10 @@ TEST_F(VolumeTest, ProcessWithoutDescriptorsLeftClosesFilesInsteadOfFailing) {
   rlimit tight = before;
   tight.rlim_cur = io::ListDirectory("/proc/self/fd").value().size() + 10;
   ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &tight), 0);
+  constexpr int kFiles = 50;
   std::vector<vfs::Inode> files;
-  for (int i = 0; i < 50; ++i) files.push_back(Create("g" + std::to_string(i)));
+  files.reserve(kFiles);
+  for (int i = 0; i < kFiles; ++i) files.push_back(Create("g" + std::to_string(i)));
   for (const vfs::Inode file : files) EXPECT_EQ(Write(file, 0, "x"), 0);
   for (const vfs::Inode file : files) EXPECT_EQ(Content(file), "x");
   ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
@@ -271,14 +274,14 @@ TEST_F(VolumeTest, BlobThatLostItsEndIsAnErrorAndNeverZeros) {
 }
 
 TEST_F(VolumeTest, HolesOfTheImageAreFound) {
-  const std::string content = std::string(4096, 'x') + std::string(3 * 4096, '\0') + std::string(100, 'y');
+  const std::string content = std::string(4096, 'x') + std::string(3 * kBlock, '\0') + std::string(100, 'y');
   Start(std::make_shared<test::FaultyImage>(ImageOf({{"f", content}})));
   const vfs::Inode file = InodeOf("f");
   EXPECT_EQ(volume().Seek(file, 4096, vfs::SeekTarget::kHole).value(), 4096U);
   EXPECT_EQ(volume().Seek(file, 4096, vfs::SeekTarget::kData).value(), 4U * 4096);
   const vfs::Inode copy = Create("copy");
   EXPECT_EQ(volume().CopyRange(file, 4096, copy, 4096, 1'000'000).value(), content.size() - 4096);
-  EXPECT_EQ(Content(copy), std::string(4 * 4096, '\0') + std::string(100, 'y'));
+  EXPECT_EQ(Content(copy), std::string(4 * kBlock, '\0') + std::string(100, 'y'));
   EXPECT_EQ(volume().GetAttributes(copy)->blocks, 8U);
 }
 
