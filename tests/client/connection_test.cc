@@ -8,6 +8,7 @@
 #include <sys/un.h>
 
 #include <cstdlib>
+#include <stdexcept>
 
 #include "foundation/io/fd.h"
 #include "postgres/client/environment.h"
@@ -22,6 +23,7 @@ using test::PostgresCluster;
 class LoopbackListener {
  public:
   LoopbackListener() : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    if (!fd_.valid()) throw std::runtime_error("no socket");
     sockaddr_in address{};
     address.sin_family = AF_INET;
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
@@ -145,6 +147,7 @@ TEST(Connection, MissingSocketMeansNotYet) {
 TEST(Connection, SilentServerEndsTheAttemptAtItsTimeoutOrWhenCancelled) {
   const test::TemporaryDirectory directory;
   const io::UniqueFd listener(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  ASSERT_TRUE(listener.valid());
   sockaddr_un address{.sun_family = AF_UNIX, .sun_path = {}};
   directory.Path(".s.PGSQL.5432").copy(static_cast<char*>(address.sun_path), sizeof address.sun_path - 1);
   ASSERT_EQ(::bind(listener.get(), reinterpret_cast<sockaddr*>(&address), sizeof address), 0);

@@ -99,7 +99,8 @@ TEST(ConcurrencyTest, DisjointRangesOfOneFileDoNotDisturbEachOther) {
 }
 
 TEST(ConcurrencyTest, ReadersOfAFileThatIsTruncatedSeeOldBytesOrZerosOrItsEnd) {
-  constexpr size_t kSize = 20 * 4096;
+  constexpr size_t kBlock = 4096;
+  constexpr size_t kSize = 20 * kBlock;
   const test::ScratchDirectory place;
   const auto volume = MakeVolume(ImageOf({{"f", std::string(kSize, 'a')}}), place.path() + "/layer");
   const vfs::Inode file = volume->Lookup(vfs::kRootInode, "f")->inode;
