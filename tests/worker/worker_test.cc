@@ -278,7 +278,7 @@ class ForgetfulFileSystem : public test::MemoryFileSystem {
  public:
   using MemoryFileSystem::MemoryFileSystem;
   vfs::FsStatus Write(vfs::Inode, uint64_t, ByteView) override {
-    std::this_thread::sleep_for(100ms);
+    std::this_thread::sleep_for(300ms);
     return {};
   }
 };
@@ -291,14 +291,14 @@ TEST_F(WorkerTest, LeavesQuicklyWithMuchDirtyDataAndWritesNothingBack) {
     auto file = io::File::Open(in_mount("big"), O_RDWR | O_CREAT);
     ASSERT_TRUE(file.has_value());
     const std::string block(1 << 20, 'd');
-    const uint64_t mebibytes = ::geteuid() == 0 ? 200 : 8;  // without root the kernel allows less to be dirty
+    const uint64_t mebibytes = ::geteuid() == 0 ? 60 : 8;  // without root the kernel allows less to be dirty
     for (uint64_t i = 0; i < mebibytes; ++i) ASSERT_TRUE(file->WriteAt(i << 20, AsBytes(block)).has_value());
   }
   const Stopwatch watch;
   ASSERT_TRUE(worker->Stop().has_value());
   RecordProperty("stop_ms", std::to_string(watch.milliseconds()));
-  // About 20 on an idle machine; to write it back takes above 1,000.
-  EXPECT_LT(watch.milliseconds(), 800);
+  // About 20 on an idle machine, 1,000 on a busy one with a sanitizer; to write it back takes above 3,000.
+  EXPECT_LT(watch.milliseconds(), 2500);
 }
 
 TEST_F(WorkerTest, OpensItsLog) {
