@@ -21,23 +21,26 @@ namespace {
 
 using ::testing::HasSubstr;
 
-// A process called "postgres" that nobody but root may look into, until the end of the test.
-class OpaqueServer {
+// A process called "postgres", until the end of the test: as a server it works in its data directory.
+class FakeServer {
  public:
-  OpaqueServer() : pid_(::fork()) {
+  enum class Look { kAllowed, kOnlyForRoot };
+  explicit FakeServer(const std::string& directory, Look look = Look::kAllowed, const char* name = "postgres")
+      : pid_(::fork()) {
     if (pid_ == 0) {
-      ::prctl(PR_SET_NAME, "postgres");
-      ::prctl(PR_SET_DUMPABLE, 0);
+      ::prctl(PR_SET_NAME, name);
+      if (look == Look::kOnlyForRoot) ::prctl(PR_SET_DUMPABLE, 0);
       ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+      if (::chdir(directory.c_str()) != 0) ::_exit(1);
       (void)!::write(ready_.second, "", 1);
       while (true) ::pause();
     }
     char byte = 0;
     EXPECT_EQ(::read(ready_.first, &byte, 1), 1);
   }
-  OpaqueServer(const OpaqueServer&) = delete;
-  OpaqueServer& operator=(const OpaqueServer&) = delete;
-  ~OpaqueServer() {
+  FakeServer(const FakeServer&) = delete;
+  FakeServer& operator=(const FakeServer&) = delete;
+  ~FakeServer() {
     ::kill(pid_, SIGKILL);
     ::waitpid(pid_, nullptr, 0);
     ::close(ready_.first);
@@ -112,7 +115,7 @@ TEST(InUseTest, StaleLockFileOfACrashIsNoServer) {
 }
 
 TEST(InUseTest, WithoutTheRightToLookAServerIsKnownByItsName) {
-  const OpaqueServer server;
+  const FakeServer server("/", FakeServer::Look::kOnlyForRoot);
   const test::TemporaryDirectory directory;
   const std::string data = directory.MakeDirectory("data");
   const std::string copy = directory.MakeDirectory("copy");
@@ -125,6 +128,70 @@ TEST(InUseTest, WithoutTheRightToLookAServerIsKnownByItsName) {
   ASSERT_EQ(::chmod(directory.path().c_str(), 0755), 0);
   EXPECT_EQ(PidSeenWithoutPrivilege(data), server.pid());
   EXPECT_EQ(PidSeenWithoutPrivilege(copy), 0);
+}
+
+TEST(InUseTest, ServerThatWroteAnotherPidIsFoundByWhereItWorks) {
+  const test::TemporaryDirectory directory;
+  const std::string data = directory.MakeDirectory("data");
+  const std::string copy = directory.MakeDirectory("copy");
+  for (const auto* name : {"data", "copy"}) {
+    // As a server in a container does: there it is process 1, and the directory has another path.
+    (void)directory.WriteFile(std::string(name) + "/postmaster.pid", "1\n/var/lib/postgresql/data\n1\n5432\n");
+  }
+  EXPECT_FALSE(FindServerUsing(data).value().has_value());
+  for (const auto* name : {"postgres", "postmaster"}) {
+    const FakeServer server(data, FakeServer::Look::kAllowed, name);
+    const auto found = FindServerUsing(data);
+    ASSERT_TRUE(found.has_value() && found->has_value()) << name;
+    EXPECT_EQ((*found)->pid, server.pid());
+    EXPECT_FALSE(FindServerUsing(copy).value().has_value());
+  }
+  const FakeServer shell(data, FakeServer::Look::kAllowed, "sh");
+  EXPECT_FALSE(FindServerUsing(data).value().has_value());
+}
+
+TEST(InUseTest, PlainCopyWhoseLinksLeadToARunningServersDirectoriesIsRefused) {
+  const test::TemporaryDirectory outside;
+  test::PostgresCluster cluster({.initdb = {"--waldir=" + outside.Path("wal")}});
+  cluster.Start();
+  const std::string space = outside.MakeDirectory("space");
+  cluster.Psql("create tablespace space location '" + space + "'");
+  const std::string oid = cluster.Psql("select oid from pg_tablespace where spcname = 'space'");
+  const std::string copy = cluster.directory().Path("copy");
+  test::CopyTree(cluster.data_directory(), copy);
+
+  const auto expect_refused = [&](const std::string& part, const std::string& location) {
+    const auto refused = Resolve({.source = copy});
+    ASSERT_FALSE(refused.has_value());
+    EXPECT_EQ(refused.error().code(), ErrorCode::kBusy);
+    EXPECT_THAT(refused.error().message(), HasSubstr(part + " of \"" + copy + '"'));
+    EXPECT_THAT(refused.error().message(), HasSubstr(location));
+    EXPECT_THAT(refused.error().message(), HasSubstr(std::to_string(cluster.pid())));
+    EXPECT_THAT(refused.error().hint(), HasSubstr("-T OLD=NEW"));
+    const auto looked_at = Resolve({.source = copy, .may_be_in_use = true});
+    ASSERT_TRUE(looked_at.has_value());
+    EXPECT_EQ(looked_at->used_by->pid, cluster.pid());
+  };
+  expect_refused("pg_wal", outside.Path("wal"));
+  test::CopyTree(outside.Path("wal"), outside.Path("wal_copy"));
+  ASSERT_TRUE(io::RemoveFile(copy + "/pg_wal").has_value());
+  ASSERT_EQ(::symlink(outside.Path("wal_copy").c_str(), (copy + "/pg_wal").c_str()), 0);
+  expect_refused("tablespace " + oid, space);
+
+  cluster.Stop();
+  EXPECT_TRUE(Resolve({.source = copy}).has_value());
+}
+
+TEST(InUseTest, BackupWithTablespacesAndWalOfItsOwnIsNobodys) {
+  const test::TemporaryDirectory outside;
+  test::PostgresCluster cluster({.initdb = {"--waldir=" + outside.Path("wal")}});
+  cluster.Start();
+  const std::string space = outside.MakeDirectory("space");
+  cluster.Psql("create tablespace space location '" + space + "'");
+  const std::string backup = cluster.BaseBackup(
+      "backup", {"-T", space + '=' + outside.Path("space_copy"), "--waldir=" + outside.Path("wal_copy")});
+  const auto resolved = Resolve({.source = backup});
+  EXPECT_TRUE(resolved.has_value()) << resolved.error().message();
 }
 
 TEST(InUseTest, ReusedPidIsNoServer) {

@@ -99,13 +99,9 @@ Result<int> RunInfo(const InfoArguments& arguments, Output& output) {
                                                  .wal_directories = arguments.source.wal_directories,
                                                  .may_be_in_use = true}));
   PGS_ASSIGN(SourceReport report, branch::ReportSource(*source.image, source.wal_archives, arguments.pg_bin));
-  if (source.used_by) {
-    report.obstacle =
-        Error(ErrorCode::kBusy, fmt::format("a running server (process {}) uses it", source.used_by->pid))
-            .WithHint("take a base backup of it with pg_basebackup and open that, or stop the server first");
-  }
+  if (source.used_by) report.obstacle = source::InUseError(*source.used_by, source.path);
   if (arguments.json) {
-    output.out << codec::FormatJson(ToJson(source.display_name, report), 2) << '\n';
+    output.out << codec::FormatJson(ToJson(source.path, report), 2) << '\n';
   } else {
     PrintText(output.out, source.display_name, report);
   }

@@ -81,10 +81,11 @@ std::string DisplayName(const std::string& path) {
 
 Status RequireUnused(ResolvedSource& source, const SourceRequest& request) {
   PGS_ASSIGN(source.used_by, FindServerUsing(source.path));
+  if (!source.used_by) {
+    PGS_ASSIGN(source.used_by, FindServerBehindLinks(*source.image));
+  }
   if (!source.used_by || request.may_be_in_use) return {};
-  return Fail(Error(ErrorCode::kBusy, "a running server (process " + std::to_string(source.used_by->pid) + ") uses " +
-                                          Quoted(source.path))
-                  .WithHint("take a base backup of it with pg_basebackup and open that, or stop the server first"));
+  return Fail(InUseError(*source.used_by, source.path));
 }
 
 Result<ResolvedSource> ResolveDirectory(const std::string& path, const SourceRequest& request) {

@@ -32,7 +32,8 @@ struct ResolvedSource {
 
 // Costs a few look-ups: nothing is scanned.
 // kUsage: not in the grammar. kUnsupported: a kind of source, or a format, that this version does not open. kNotFound:
-// no such path or name. kInvalidArgument: not a directory, or not a backup. kBusy: a running server uses the directory.
+// no such path or name. kInvalidArgument: not a directory, or not a backup. kBusy: a running server uses the directory
+// or what a link of it leads to.
 Result<ResolvedSource> Resolve(const SourceRequest& request);
 
 }  // namespace pgstrata::source
