@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <filesystem>
 #include <string>
 
 #include "foundation/base/clock.h"
@@ -149,6 +150,35 @@ TEST_F(DirectoryImageTest, TablespacesAreDirectoriesEvenBehindLinksThatStayInsid
   EXPECT_EQ(Read(*image, "pg_tblspc/16400/f"), "one");
 }
 
+TEST_F(DirectoryImageTest, WalAndTablespacesAreDirectoriesWhereverTheirLinksLead) {
+  MakeDirectory("data/wal_real");
+  MakeDirectory("data/spaces/16400");
+  MakeDirectory("data/base/pg_wal_real");
+  Write("data/wal_real/000000010000000000000001", "segment");
+  Write("data/spaces/16400/f", "space");
+  Link("wal_real", "data/pg_wal");
+  Link("spaces", "data/pg_tblspc");
+  Link("pg_wal_real", "data/base/pg_wal");  // only a name
+  const auto image = OpenImage();
+  EXPECT_EQ(image->Stat("pg_wal")->kind, EntryKind::kDirectory);
+  EXPECT_EQ(image->Stat("pg_wal")->grafted_from, Native("data/wal_real"));
+  EXPECT_THAT(Names(*image, "pg_wal"), ElementsAre("000000010000000000000001"));
+  EXPECT_EQ(Read(*image, "pg_wal/000000010000000000000001"), "segment");
+  EXPECT_THAT(Names(*image, "pg_tblspc"), ElementsAre("16400"));
+  EXPECT_EQ(Read(*image, "pg_tblspc/16400/f"), "space");
+  EXPECT_EQ(image->Stat("base/pg_wal")->kind, EntryKind::kLink);
+}
+
+TEST_F(DirectoryImageTest, MissingTablespacesAreNamedAlsoBehindALinkedTablespaceDirectory) {
+  MakeDirectory("data/spaces");
+  Link("/gone/space", "data/spaces/16400");
+  Link("spaces", "data/pg_tblspc");
+  const auto missing = OpenImage()->MissingTablespaces();
+  ASSERT_TRUE(missing.has_value());
+  ASSERT_EQ(missing->size(), 1U);
+  EXPECT_EQ(missing->at(0).location, "/gone/space");
+}
+
 TEST_F(DirectoryImageTest, LinkToALinkIsFollowedToItsEnd) {
   MakeDirectory("far");
   Write("far/f", "far");
@@ -201,16 +231,17 @@ TEST_F(DirectoryImageTest, LinkAboveTheSourceIsALoop) {
   EXPECT_EQ(image->Stat("parent").error().code(), ErrorCode::kUnsupported);
 }
 
-TEST_F(DirectoryImageTest, DanglingLinksAreLeftOutAndMissingTablespacesNamed) {
+TEST_F(DirectoryImageTest, LinksThatLeadNowhereAreLeftOutUnlessTheyStayInsideAndMissingTablespacesNamed) {
   MakeDirectory("data/pg_tblspc");
   Link("/no/such/place", "data/dangling");
   Link(Native("data/dangling2"), "data/dangling2");
+  Link("no_such_file", "data/stays_inside");
   Link("/gone/space", "data/pg_tblspc/16400");
   Link("../gone", "data/pg_tblspc/16401");
   MakeDirectory("data/pg_tblspc/16402");
   Write("data/pg_tblspc/file", "");
   const auto image = OpenImage();
-  EXPECT_THAT(Names(*image, ""), ElementsAre("pg_tblspc"));
+  EXPECT_THAT(Names(*image, ""), ElementsAre("pg_tblspc", "stays_inside"));
   EXPECT_THAT(Names(*image, "pg_tblspc"), ElementsAre("16402", "file"));
   const auto missing = image->MissingTablespaces();
   ASSERT_TRUE(missing.has_value());
@@ -287,7 +318,7 @@ TEST_F(DirectoryImageTest, ReplacedByAnEqualFileIsStillAnotherFile) {
     const auto file = image->Open("f");
   }
   Write("data/new", "same");
-  ASSERT_TRUE(io::Rename(Native("data/new"), Native("data/f")).has_value());
+  std::filesystem::rename(Native("data/new"), Native("data/f"));
   EXPECT_EQ(image->Open("f").error().code(), ErrorCode::kCorrupt);
 }
 
@@ -308,7 +339,7 @@ TEST_F(DirectoryImageTest, SourceThatDisappearedIsAnErrorNotAnAbsence) {
   Write("data/base/seen", "");
   const auto image = OpenImage();
   ASSERT_TRUE(image->List("base").has_value());
-  ASSERT_TRUE(io::Rename(Native("data"), Native("gone")).has_value());
+  std::filesystem::rename(Native("data"), Native("gone"));
   for (const bool replaced : {false, true}) {
     if (replaced) MakeDirectory("data/base");  // as after an unmount: another, empty directory lies there
     EXPECT_EQ(image->List("base").error().code(), ErrorCode::kIo);

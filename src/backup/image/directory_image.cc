@@ -1,6 +1,5 @@
 // What is always true here:
-//   - the native path of a Directory is absolute and holds no link, so joining a name to it is that name's parent
-//   exactly;
+//   - the native path of a Directory is absolute and holds no link, so it is the parent of what is joined to it;
 //   - Directory::graft_root is a prefix of Directory::native: a shown link is judged against it and never leaves it;
 //   - what a Directory remembers of a file is written once and never replaced.
 #include "backup/image/directory_image.h"
@@ -19,6 +18,7 @@ namespace pgstrata::image {
 namespace {
 
 constexpr std::string_view kTablespaceDirectory = "pg_tblspc";
+constexpr std::string_view kWalDirectory = "pg_wal";
 
 std::string Quoted(std::string_view text) { return '"' + std::string(text) + '"'; }
 
@@ -70,6 +70,7 @@ struct DirectoryImage::Directory {
   std::string graft_root;
   // The native directories that hold the links on the way here: a graft above one of them would never end.
   std::vector<std::string> came_through;
+  bool is_root = false;  // PGDATA
   bool holds_tablespaces = false;
   dev_t device = 0;
   ino_t inode = 0;
@@ -95,6 +96,10 @@ struct DirectoryImage::Directory {
   void Reserve(size_t files) {
     const std::lock_guard lock(mutex);
     seen.reserve(files);
+  }
+  // Whether a link of this name is grafted wherever it leads.
+  [[nodiscard]] bool AlwaysGrafts(std::string_view name) const {
+    return holds_tablespaces || (is_root && (name == kTablespaceDirectory || name == kWalDirectory));
   }
   bool WasSeen(const std::string& name) {
     const std::lock_guard lock(mutex);
@@ -163,7 +168,7 @@ Result<std::optional<DirectoryImage::Found>> DirectoryImage::Found::Interpret(co
   found.status = status;
   if (S_ISLNK(found.status.st_mode)) {
     PGS_ASSIGN(found.link_target, io::ReadLink(found.native));
-    if (!holder->holds_tablespaces && CanBeShown(found.link_target, holder->native, holder->graft_root)) {
+    if (!holder->AlwaysGrafts(name) && CanBeShown(found.link_target, holder->native, holder->graft_root)) {
       found.kind = EntryKind::kLink;
       return found;
     }
@@ -204,6 +209,7 @@ DirectoryImage::DirectoryImage(std::string root, const struct stat& status, std:
   top->inode = status.st_ino;
   top->native = root_;
   top->graft_root = root_;
+  top->is_root = true;
   directories_.emplace("", std::move(top));
 }
 

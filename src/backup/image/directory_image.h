@@ -2,12 +2,12 @@
 // read when it is first asked for.
 //
 // Symbolic links (trap 32: a link into production must never be shown):
-//   - a relative link that stays inside the tree is shown as it is;
-//   - every other link, and every link directly in pg_tblspc, is followed and *grafted*: it is shown as the directory
-//   or
-//     file that it leads to. Links below a graft are judged against the graft's own root;
+//   - a relative link that stays inside the tree is shown as it is, also where it dangles;
+//   - every other link, every link directly in pg_tblspc, and pg_tblspc and pg_wal where they are links, are followed
+//     and *grafted*: shown as the directory or file that they lead to. Links below a graft are judged against its root;
 //   - a link that leads back to a directory that holds it is an error that names the link;
-//   - a dangling link is left out, and so are sockets, pipes and devices. MissingTablespaces() lists what is lost so.
+//   - what would be grafted and leads nowhere is left out (MissingTablespaces() lists what pg_tblspc loses so), and so
+//     are sockets, pipes and devices.
 //
 // Change: the source must not change while it is open. Each file's (device, inode, size, mtime, ctime) is remembered
 // when it is first listed, described or opened. Open and ReadAt compare and answer kCorrupt when the file is not the
