@@ -1,8 +1,7 @@
 // Invariants
-// - A byte is used only if the file that it came from belongs to the timeline that holds that byte in history_. The
-// file
-//   of a newer timeline begins with a copy of the older one's bytes, so the newest file is asked first; a file of an
-//   older timeline serves up to the point where that timeline was left, and what lies behind is missing, not read.
+// - A byte is used only if the file that it came from belongs to the timeline that holds that byte in history_. A newer
+//   timeline's file begins with a copy of the older one's bytes, so the newest file is asked first; a file of an older
+//   timeline serves up to the point where that timeline was left, and what lies behind is missing, not read.
 // - A record is given out only when its length, its predecessor and its CRC are right. Anything else is the end of WAL:
 //   a crash leaves zeros, older WAL of a recycled segment, or half a record, and none of these is an error.
 // - What a page says about itself becomes an error only when the page is certainly meant to stand here (its own address
