@@ -19,7 +19,7 @@ install -D -m 0644 "$root/packaging/_pgstrata" "$tree/usr/share/zsh/vendor-compl
 
 mkdir -p "$doc" "$man"
 install -m 0644 "$root/README.md" "$doc/"
-for page in "$root"/docs/*.md "$root"/docs/commands/*.md; do
+for page in "$root"/docs/*.md "$root"/docs/adr/*.md "$root"/docs/commands/*.md; do
   install -D -m 0644 "$page" "$doc/docs/${page#"$root/docs/"}"
 done
 for page in "$root"/docs/commands/*.md; do

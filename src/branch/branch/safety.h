@@ -9,9 +9,8 @@ namespace pgstrata::branch {
 
 // - postmaster.pid and postmaster.opts of the source's server go (trap 26)
 // - recovery.conf, recovery.signal and standby.signal go (4); archive recovery gets its own recovery.signal
-// - tablespace_map loses its entries: tablespaces are directories inside the volume, never links to where production
-// has
-//   them (2); backup_label stays (1)
+// - tablespace_map goes: tablespaces are directories inside the volume, never links to where production has them (2);
+//   backup_label stays (1)
 // - replication slots go, the directory stays (21)
 // - postgresql.auto.conf, read last of all files, becomes empty (27)
 // - directories that tar and object stores lose are there (38)

@@ -1,12 +1,11 @@
 // Serves a FileSystem through FUSE. Knows nothing of PostgreSQL; needs no descriptor or state per open file.
 //
-// What the kernel is told, and why (docs/architecture.md, "Mount"):
+// What the kernel is told, and why:
 //   - OPEN, OPENDIR, FLUSH, CREATE: ENOSYS, once per connection. Opening and closing then cost no request of their own
 //     (closing still writes back what is dirty in the file: the kernel does that before it would ask for FLUSH).
 //   - Write-back cache, kept over opens. The kernel owns size and modification time and computes O_APPEND's offset.
-//   - Entries, attributes and absent names are valid for an hour: only this mount changes the FileSystem, so the
-//   kernel's
-//     caches are always right.
+//   - Entries, attributes and absent names are valid for an hour: only this mount changes the FileSystem, so what the
+//     kernel remembers is always right.
 // A FileSystem is therefore served by one Session at a time, and changed through it only while it is served.
 #pragma once
 
