@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <filesystem>
 #include <random>
 #include <stdexcept>
 
@@ -141,7 +142,7 @@ std::string OpenBench::MakeLargeTable() {
   Report::Progress(fmt::format("making pgbench's tables, scale {}", options_.scale));
   Must(io::MakeDirectories(place, 0755));
   MakeAccounts(path + ".new", options_.scale);
-  Must(io::Rename(path + ".new", path));
+  std::filesystem::rename(path + ".new", path);
   return path;
 }
 

@@ -1,6 +1,8 @@
 // The adapters that the suite runs against.
 #include "tests/image/conformance.h"
 
+#include <filesystem>
+
 #include "backup/image/buffer_file.h"
 #include "backup/image/directory_image.h"
 #include "backup/image/overlay_image.h"
@@ -23,8 +25,8 @@ std::unique_ptr<Image> FromGrafts(const Tree& tree, const test::ScratchDirectory
   const std::string data = place.path() + "/data";
   EXPECT_TRUE(io::MakeDirectories(data).has_value());
   WriteTree(tree, data);
-  EXPECT_TRUE(io::Rename(data + "/pg_tblspc/16400", place.path() + "/space").has_value());
-  EXPECT_TRUE(io::Rename(data + "/base", place.path() + "/other").has_value());
+  std::filesystem::rename(data + "/pg_tblspc/16400", place.path() + "/space");
+  std::filesystem::rename(data + "/base", place.path() + "/other");
   EXPECT_EQ(::symlink((place.path() + "/space").c_str(), (data + "/pg_tblspc/16400").c_str()), 0);
   EXPECT_EQ(::symlink("../other", (data + "/base").c_str()), 0);
   auto image = OpenDirectory(data);

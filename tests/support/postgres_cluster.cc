@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <cstdlib>
+#include <filesystem>
 #include <functional>
 #include <stdexcept>
 #include <thread>
@@ -72,7 +73,7 @@ std::string TemplateFor(const ClusterOptions& options) {
   RunInitdb(work.Path("data"), options);
   OrThrow(io::RemoveTree(kept + ".new"));
   CopyTree(work.Path("data"), kept + ".new");
-  OrThrow(io::Rename(kept + ".new", kept));
+  std::filesystem::rename(kept + ".new", kept);
   return kept;
 }
 

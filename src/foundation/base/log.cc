@@ -47,8 +47,6 @@ Status ToFile(const std::string& path) {
   return {};
 }
 
-void SetLevel(Level level) { Logger()->set_level(ToSpdlog(level)); }
-
 void Write(Level level, std::string_view message) { Logger()->log(ToSpdlog(level), message); }
 
 }  // namespace pgstrata::log

@@ -1,6 +1,6 @@
 // The log: the one global of the program. Commands write steps and errors to their own streams; this is for what a
-// process without a terminal (a worker) has to say, and for --debug. Until ToFile is called it goes to standard error,
-// warnings and errors only. Safe from several threads.
+// process without a terminal (a worker) has to say. Until ToFile is called it goes to standard error, warnings and errors
+// only. Write and what calls it are safe from several threads.
 #pragma once
 
 #include <fmt/core.h>
@@ -15,10 +15,8 @@ namespace pgstrata::log {
 
 enum class Level { kDebug, kInfo, kWarning, kError };
 
-// Sends the log to the end of the file at `path`, each line flushed.
+// Sends the log to the end of the file at `path`, each line flushed. Call it before other threads log.
 Status ToFile(const std::string& path);
-// Drops what is below `level`.
-void SetLevel(Level level);
 void Write(Level level, std::string_view message);
 
 template <typename... Args>

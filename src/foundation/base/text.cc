@@ -66,4 +66,12 @@ std::string JoinPath(std::string_view directory, std::string_view name) {
   return joined.append(name);
 }
 
+std::pair<std::string_view, std::string_view> SplitLast(std::string_view path) {
+  const size_t slash = path.find_last_of('/');
+  if (slash == std::string_view::npos) return {{}, path};
+  return {path.substr(0, slash), path.substr(slash + 1)};
+}
+
+std::string Quoted(std::string_view text) { return '"' + std::string(text) + '"'; }
+
 }  // namespace pgstrata

@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace pgstrata {
@@ -23,5 +24,9 @@ std::optional<uint64_t> ParseHex(std::string_view text);
 
 // "dir/name", without a doubled or leading slash where `directory` is empty.
 std::string JoinPath(std::string_view directory, std::string_view name);
+// The other way round: "a/b/c" is {"a/b", "c"}, and "c" is {"", "c"}.
+std::pair<std::string_view, std::string_view> SplitLast(std::string_view path);
+// In double quotes, for a message. Nothing in it is escaped.
+std::string Quoted(std::string_view text);
 
 }  // namespace pgstrata

@@ -11,12 +11,11 @@
 #include <cstdlib>
 #include <memory>
 
+#include "foundation/base/text.h"
 #include "foundation/io/fd.h"
 
 namespace pgstrata::io {
 namespace {
-
-std::string Quoted(const std::string& path) { return '"' + path + '"'; }
 
 Status RemoveTreeAt(int parent, const std::string& name, dev_t device, const std::string& shown) {
   struct stat status{};
@@ -140,12 +139,6 @@ Status RemoveTree(const std::string& path) {
 
 Status RemoveFile(const std::string& path) {
   if (::unlink(path.c_str()) != 0 && errno != ENOENT) return FailErrno("could not remove " + Quoted(path));
-  return {};
-}
-
-Status Rename(const std::string& from, const std::string& to) {
-  if (::rename(from.c_str(), to.c_str()) != 0)
-    return FailErrno("could not rename " + Quoted(from) + " to " + Quoted(to));
   return {};
 }
 

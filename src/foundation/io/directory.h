@@ -33,7 +33,6 @@ Status MakeDirectories(const std::string& path, mode_t mode = 0700);
 // rm -rf without crossing into another file system (a mount left below is an error, not a victim). Missing is success.
 Status RemoveTree(const std::string& path);
 Status RemoveFile(const std::string& path);
-Status Rename(const std::string& from, const std::string& to);
 Status ChangeOwner(const std::string& path, uid_t uid, gid_t gid);
 
 struct DiskSpace {

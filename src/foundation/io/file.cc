@@ -2,18 +2,23 @@
 
 #include <cerrno>
 
+#include "foundation/base/text.h"
+
 namespace pgstrata::io {
 namespace {
 
-std::string Quoted(const std::string& path) { return '"' + path + '"'; }
+// What `call` answers once no signal interrupts it.
+template <typename Call>
+auto Retrying(Call call) {
+  auto answer = call();
+  while (answer < 0 && errno == EINTR) answer = call();
+  return answer;
+}
 
 }  // namespace
 
 Result<File> File::Open(const std::string& path, int flags, mode_t mode) {
-  int fd = -1;
-  do {
-    fd = ::open(path.c_str(), flags | O_CLOEXEC, mode);
-  } while (fd < 0 && errno == EINTR);
+  const int fd = Retrying([&] { return ::open(path.c_str(), flags | O_CLOEXEC, mode); });
   if (fd < 0) return FailErrno("could not open " + Quoted(path));
   File file;
   file.fd_ = UniqueFd(fd);
@@ -24,60 +29,38 @@ Result<File> File::Open(const std::string& path, int flags, mode_t mode) {
 Result<size_t> File::ReadAt(uint64_t offset, MutableBytes out) const {
   size_t done = 0;
   while (done < out.size()) {
-    const ssize_t count = ::pread(fd(), out.data() + done, out.size() - done, static_cast<off_t>(offset + done));
-    if (count < 0) {
-      if (errno == EINTR) continue;
-      return FailErrno("could not read " + Quoted(path_));
-    }
+    const ssize_t count = Retrying(
+        [&] { return ::pread(fd(), out.data() + done, out.size() - done, static_cast<off_t>(offset + done)); });
+    if (count < 0) return FailErrno("could not read " + Quoted(path_));
     if (count == 0) break;
     done += static_cast<size_t>(count);
   }
   return done;
 }
 
-Status File::ReadExactlyAt(uint64_t offset, MutableBytes out) const {
-  PGS_ASSIGN(const size_t count, ReadAt(offset, out));
-  if (count != out.size()) {
-    return Fail(ErrorCode::kCorrupt, Quoted(path_) + " is shorter than expected: it ends at byte " +
-                                         std::to_string(offset + count) + ", not at " +
-                                         std::to_string(offset + out.size()));
-  }
-  return {};
-}
-
 Status File::WriteAt(uint64_t offset, ByteView bytes) {
   size_t done = 0;
   while (done < bytes.size()) {
-    const ssize_t count = ::pwrite(fd(), bytes.data() + done, bytes.size() - done, static_cast<off_t>(offset + done));
-    if (count < 0) {
-      if (errno == EINTR) continue;
-      return FailErrno("could not write " + Quoted(path_));
-    }
+    const ssize_t count = Retrying(
+        [&] { return ::pwrite(fd(), bytes.data() + done, bytes.size() - done, static_cast<off_t>(offset + done)); });
+    if (count < 0) return FailErrno("could not write " + Quoted(path_));
     done += static_cast<size_t>(count);
   }
   return {};
 }
 
 Status File::Truncate(uint64_t size) {
-  if (::ftruncate(fd(), static_cast<off_t>(size)) != 0) return FailErrno("could not truncate " + Quoted(path_));
+  const int answer = Retrying([&] { return ::ftruncate(fd(), static_cast<off_t>(size)); });
+  if (answer != 0) return FailErrno("could not truncate " + Quoted(path_));
   return {};
 }
 
 Status File::PunchHole(uint64_t offset, uint64_t length) {
-  if (::fallocate(fd(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, static_cast<off_t>(offset),
-                  static_cast<off_t>(length)) != 0) {
-    return FailErrno("could not punch a hole into " + Quoted(path_));
-  }
-  return {};
-}
-
-Status File::SyncData() {
-  if (::fdatasync(fd()) != 0) return FailErrno("could not sync " + Quoted(path_));
-  return {};
-}
-
-Status File::Sync() {
-  if (::fsync(fd()) != 0) return FailErrno("could not sync " + Quoted(path_));
+  const int answer = Retrying([&] {
+    return ::fallocate(fd(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, static_cast<off_t>(offset),
+                       static_cast<off_t>(length));
+  });
+  if (answer != 0) return FailErrno("could not punch a hole into " + Quoted(path_));
   return {};
 }
 
@@ -106,23 +89,6 @@ Result<std::string> ReadWholeFile(const std::string& path, uint64_t limit) {
 Status WriteWholeFile(const std::string& path, std::string_view content, mode_t mode) {
   PGS_ASSIGN(File file, File::Open(path, O_WRONLY | O_CREAT | O_TRUNC, mode));
   return file.WriteAt(0, AsBytes(content));
-}
-
-Status ReplaceFileDurably(const std::string& path, std::string_view content, mode_t mode) {
-  const std::string temporary = path + ".new";
-  {
-    PGS_ASSIGN(File file, File::Open(temporary, O_WRONLY | O_CREAT | O_TRUNC, mode));
-    PGS_TRY(file.WriteAt(0, AsBytes(content)));
-    PGS_TRY(file.Sync());
-  }
-  if (::rename(temporary.c_str(), path.c_str()) != 0) return FailErrno("could not rename " + Quoted(temporary));
-  const size_t slash = path.find_last_of('/');
-  return SyncDirectory(slash == std::string::npos ? "." : path.substr(0, slash + 1));
-}
-
-Status SyncDirectory(const std::string& path) {
-  PGS_ASSIGN(File directory, File::Open(path, O_RDONLY | O_DIRECTORY));
-  return directory.Sync();
 }
 
 }  // namespace pgstrata::io

@@ -1,5 +1,5 @@
-// Files. This room is the only one that opens, reads, writes and fsyncs; paths are native paths, offsets and lengths
-// bytes. Every function retries EINTR. All are safe to call from several threads on the same File.
+// Files. Paths are native paths, offsets and lengths bytes. A call that a signal interrupts is made again. All
+// functions are safe to call from several threads on the same File.
 #pragma once
 
 #include <fcntl.h>
@@ -24,14 +24,10 @@ class File {
 
   // Reads up to out.size() bytes at `offset`; less only at the end of the file.
   Result<size_t> ReadAt(uint64_t offset, MutableBytes out) const;
-  // Reads exactly out.size() bytes; a shorter file is kCorrupt.
-  Status ReadExactlyAt(uint64_t offset, MutableBytes out) const;
   Status WriteAt(uint64_t offset, ByteView bytes);
   Status Truncate(uint64_t size);
   // Frees [offset, offset + length) without changing the size.
   Status PunchHole(uint64_t offset, uint64_t length);
-  Status SyncData();
-  Status Sync();
   [[nodiscard]] Result<struct stat> Stat() const;
 
   [[nodiscard]] int fd() const { return fd_.get(); }
@@ -48,8 +44,5 @@ class File {
 Result<std::string> ReadWholeFile(const std::string& path, uint64_t limit = 64ULL << 20);
 // Creates or replaces; not durable.
 Status WriteWholeFile(const std::string& path, std::string_view content, mode_t mode = 0600);
-// Creates or replaces atomically and durably: temporary name, fsync, rename, fsync of the directory.
-Status ReplaceFileDurably(const std::string& path, std::string_view content, mode_t mode = 0600);
-Status SyncDirectory(const std::string& path);
 
 }  // namespace pgstrata::io

@@ -82,7 +82,7 @@ class Process {
   std::optional<ExitStatus> status_;
 };
 
-// Runs to the end and returns what it wrote to standard output; standard error goes into the error of a failed run.
+// Runs to the end and returns what it wrote. A program that failed is no error here: the caller looks at `status`.
 struct Captured {
   ExitStatus status;
   std::string standard_output;
