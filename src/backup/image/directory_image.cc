@@ -20,8 +20,6 @@ namespace {
 constexpr std::string_view kTablespaceDirectory = "pg_tblspc";
 constexpr std::string_view kWalDirectory = "pg_wal";
 
-std::string Quoted(std::string_view text) { return '"' + std::string(text) + '"'; }
-
 // Whether `path` is `directory` or lies below it. Both are native, absolute, without links.
 bool IsSameOrBelow(std::string_view path, std::string_view directory) {
   if (directory == "/") return true;
@@ -51,12 +49,6 @@ bool CanBeShown(std::string_view target, const std::string& holder, std::string_
 Error WithAccessHint(Error error) {
   if (error.code() != ErrorCode::kPermission) return error;
   return std::move(error).WithHint("run pgstrata as the owner of the backup or as root");
-}
-
-std::pair<std::string_view, std::string_view> SplitLast(std::string_view path) {
-  const size_t slash = path.find_last_of('/');
-  if (slash == std::string_view::npos) return {"", path};
-  return {path.substr(0, slash), path.substr(slash + 1)};
 }
 
 bool IsProperName(std::string_view name) {

@@ -8,17 +8,6 @@
 #include "postgres/pgdata/wal_name.h"
 
 namespace pgstrata::image {
-namespace {
-
-std::string Quoted(std::string_view text) { return '"' + std::string(text) + '"'; }
-
-std::pair<std::string_view, std::string_view> SplitLast(std::string_view path) {
-  const size_t slash = path.find_last_of('/');
-  if (slash == std::string_view::npos) return {"", path};
-  return {path.substr(0, slash), path.substr(slash + 1)};
-}
-
-}  // namespace
 
 ImageWithFiles::ImageWithFiles(std::shared_ptr<const Image> base) : base_(std::move(base)) {}
 

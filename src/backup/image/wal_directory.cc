@@ -24,8 +24,6 @@ using codec::Compression;
 constexpr uint64_t kLargestSegment = 1ULL << 30;
 constexpr std::string_view kPartial = ".partial";
 
-std::string Quoted(std::string_view text) { return '"' + std::string(text) + '"'; }
-
 // Timeline history or backup history.
 bool IsHistoryName(std::string_view name) {
   using enum pgdata::WalFileKind;

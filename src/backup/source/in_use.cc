@@ -21,8 +21,6 @@ constexpr uint64_t kLockFileLimit = 64 << 10;
 constexpr std::string_view kTablespaces = "pg_tblspc";
 constexpr std::string_view kWal = "pg_wal";
 
-std::string Quoted(std::string_view text) { return '"' + std::string(text) + '"'; }
-
 // One file of this machine, by whatever path it is reached.
 struct FileId {
   dev_t device = 0;

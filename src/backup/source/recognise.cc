@@ -8,14 +8,12 @@
 #include "foundation/base/text.h"
 #include "foundation/io/directory.h"
 #include "postgres/pgdata/backup_label.h"
+#include "postgres/pgdata/control_file.h"
 
 namespace pgstrata::source {
 namespace {
 
 constexpr std::string_view kVersionFile = "PG_VERSION";
-constexpr std::string_view kControlFile = "global/pg_control";
-
-std::string Quoted(std::string_view text) { return '"' + std::string(text) + '"'; }
 
 std::unexpected<Error> Unsupported(const std::string& typed, std::string_view what, std::string hint) {
   return Fail(Error(ErrorCode::kUnsupported,
@@ -56,7 +54,7 @@ Status RefuseIncremental(const image::Image& image, const std::string& typed) {
 }
 
 bool LooksLikeBackup(const std::string& root) {
-  return io::Exists(JoinPath(root, kVersionFile)) && io::Exists(JoinPath(root, kControlFile));
+  return io::Exists(JoinPath(root, kVersionFile)) && io::Exists(JoinPath(root, pgdata::kControlFilePath));
 }
 
 // The backup directly below `root`, where there is exactly one.
@@ -87,7 +85,7 @@ std::unexpected<Error> NotABackup(const std::string& root, const std::string& ty
 
 Status RequirePlainBackup(const image::Image& image, const std::string& root, const std::string& typed) {
   PGS_TRY(RefuseCatalogs(root, typed));
-  for (const std::string_view needed : {kVersionFile, kControlFile}) {
+  for (const std::string_view needed : {kVersionFile, pgdata::kControlFilePath}) {
     PGS_ASSIGN(const std::string path, image::FollowLinks(image, needed));
     const auto entry = image.Stat(path);
     if (entry && entry->kind == image::EntryKind::kFile) continue;

@@ -8,12 +8,11 @@
 #include "backup/image/directory_image.h"
 #include "backup/image/wal_directory.h"
 #include "backup/source/recognise.h"
+#include "foundation/base/text.h"
 #include "foundation/io/directory.h"
 
 namespace pgstrata::source {
 namespace {
-
-std::string Quoted(std::string_view text) { return '"' + std::string(text) + '"'; }
 
 bool IsDirectory(const std::string& path) {
   const auto status = io::StatTarget(path);
