@@ -97,7 +97,7 @@ TEST_F(RecoveryPlanTest, EndAtASegmentsBeginningDoesNotNeedThatSegment) {
 
 TEST_F(RecoveryPlanTest, ArchiveGivesWhatConsistencyNeedsAndNoMore) {
   image_.AddFile("pg_wal/" + Segment(2), "");
-  Archive({{.name = Segment(2)}, {.name = Segment(3), .compressed = true}, {.name = Segment(4)}});
+  Archive({{.name = Segment(2)}, {.name = Segment(3)}, {.name = Segment(4)}});
   ManifestEndsAt("0/3000100");
   const auto plan = Plan();
   EXPECT_THAT(Names(plan), ElementsAre(Segment(3)));

@@ -4,11 +4,9 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
-#include "backup/image/overlay_image.h"
 #include "foundation/io/directory.h"
 #include "foundation/io/file.h"
 #include "tests/support/compress.h"
-#include "tests/support/memory_image.h"
 #include "tests/support/scratch_directory.h"
 
 namespace pgstrata::image {
@@ -54,7 +52,7 @@ class WalDirectoryTest : public ::testing::Test {
     const auto files = OpenArchive()->List();
     EXPECT_TRUE(files.has_value());
     for (const auto& file : files.value_or(std::vector<WalFile>{})) {
-      shown.push_back(file.name + (file.partial ? " partial" : "") + (file.compressed ? " compressed" : ""));
+      shown.push_back(file.name + (file.partial ? " partial" : ""));
     }
     return shown;
   }
@@ -73,11 +71,10 @@ TEST_F(WalDirectoryTest, EveryWayOfStoringASegmentGivesItsBytes) {
   Write("000000010000000000000006.gz.partial", test::Compressed("gzip", content));
   Write("000000010000000000000007.partial.zst", test::Compressed("zstd", content));
   Write("000000010000000000000008", test::Compressed("gzip", content));  // archive_command = 'gzip < %p > /wal/%f'
-  EXPECT_THAT(Listed(),
-              ::testing::ElementsAre("000000010000000000000001", "000000010000000000000002 compressed",
-                                     "000000010000000000000003 compressed", "000000010000000000000004 compressed",
-                                     "000000010000000000000005 partial", "000000010000000000000006 partial compressed",
-                                     "000000010000000000000007 partial compressed", "000000010000000000000008"));
+  EXPECT_THAT(Listed(), ::testing::ElementsAre("000000010000000000000001", "000000010000000000000002",
+                                               "000000010000000000000003", "000000010000000000000004",
+                                               "000000010000000000000005 partial", "000000010000000000000006 partial",
+                                               "000000010000000000000007 partial", "000000010000000000000008"));
   for (char digit = '1'; digit <= '8'; ++digit) {
     EXPECT_TRUE(Read(std::string("00000001000000000000000") + digit) == content) << digit;
   }
@@ -88,7 +85,7 @@ TEST_F(WalDirectoryTest, HistoryFilesOfBothKindsAreListed) {
   Write("00000003.history.gz", test::Compressed("gzip", "2\t0/4000000\tno reason\n"));
   Write("000000010000000000000003.00000028.backup", "START WAL LOCATION: 0/3000028\n");
   EXPECT_THAT(Listed(), ::testing::ElementsAre("000000010000000000000003.00000028.backup", "00000002.history",
-                                               "00000003.history compressed"));
+                                               "00000003.history"));
   EXPECT_EQ(Read("00000003.history"), "2\t0/4000000\tno reason\n");
   EXPECT_THAT(Read("000000010000000000000003.00000028.backup"), HasSubstr("START WAL"));
 }
@@ -106,7 +103,7 @@ TEST_F(WalDirectoryTest, EverythingElseIsPassedOver) {
 TEST_F(WalDirectoryTest, WholeWinsOverPartialAndPlainOverCompressed) {
   Write(kSegment + ".partial", Segment('p'));
   Write(kSegment + ".gz", test::Compressed("gzip", Segment('z')));
-  EXPECT_THAT(Listed(), ::testing::ElementsAre(kSegment + " compressed"));
+  EXPECT_THAT(Listed(), ::testing::ElementsAre(kSegment));
   EXPECT_TRUE(Read(kSegment) == Segment('z'));
   Write(kSegment, Segment('w'));
   EXPECT_THAT(Listed(), ::testing::ElementsAre(kSegment));
@@ -166,20 +163,45 @@ TEST_F(WalDirectoryTest, SegmentsThatArriveLaterAreSeen) {
   EXPECT_TRUE(archive->Open(kSegment).has_value());
 }
 
-TEST_F(WalDirectoryTest, SegmentsAreLaidIntoPgWal) {
-  Write("000000010000000000000003.gz", test::Compressed("gzip", Segment('a')));
-  Write("000000010000000000000004", "too short");
-  Write("00000002.history.zst", test::Compressed("zstd", "history"));
+TEST_F(WalDirectoryTest, ManyOpenSegmentsKeepTheirBytesWithoutKeepingThemInMemory) {
+  constexpr int kSegments = 100;  // of 1 MiB: more than may be unpacked at once
+  const auto name = [](int number) { return "0000000100000000000000" + std::to_string(number); };
+  for (int i = 10; i < kSegments; ++i) {
+    Write(name(i) + ".zst", test::Compressed("zstd", Segment(static_cast<char>(i))));
+  }
   const auto archive = OpenArchive();
-  const auto image = WithWal(std::make_shared<test::MemoryImage>(), *archive,
-                             {kSegment, "000000010000000000000004", "00000002.history"}, kSegmentSize);
-  ASSERT_TRUE(image.has_value()) << image.error().message();
-  EXPECT_EQ((*image)->List("pg_wal").value().size(), 3U);
-  EXPECT_EQ((*image)->Stat("pg_wal/000000010000000000000004").value().size, kSegmentSize);
-  EXPECT_TRUE(ReadSmallFile(**image, "pg_wal/" + kSegment).value() == Segment('a'));
-  EXPECT_EQ(ReadSmallFile(**image, "pg_wal/00000002.history").value(), "history");
-  EXPECT_EQ((*image)->Open("pg_wal/000000010000000000000004").error().code(), ErrorCode::kCorrupt);
-  EXPECT_FALSE(WithWal(*image, *archive, {"00000009.history"}, kSegmentSize).has_value());
+  std::vector<std::unique_ptr<ImageFile>> files;
+  for (int i = 10; i < kSegments; ++i) {
+    auto file = archive->Open(name(i));
+    ASSERT_TRUE(file.has_value()) << file.error().message();
+    files.push_back(*std::move(file));
+  }
+  for (int i = 10; i < kSegments; ++i) {
+    const auto& file = files[static_cast<size_t>(i) - 10];
+    ASSERT_EQ(file->size(), kSegmentSize);
+    std::string end(100, '\0');
+    ASSERT_TRUE(file->ReadAt(kSegmentSize - end.size(), std::as_writable_bytes(std::span(end))).has_value());
+    EXPECT_EQ(end, std::string(100, static_cast<char>(i)));
+  }
+}
+
+TEST_F(WalDirectoryTest, CompressedSegmentThatChangedIsCorruptOnceItIsUnpackedAgain) {
+  constexpr int kOthers = 70;  // of 1 MiB: what was unpacked first is dropped for them
+  Write(kSegment + ".zst", test::Compressed("zstd", Segment('a')));
+  const auto archive = OpenArchive();
+  const auto file = archive->Open(kSegment);
+  ASSERT_TRUE(file.has_value());
+  const std::string other = test::Compressed("zstd", Segment('b'));
+  for (int i = 0; i < kOthers; ++i) {
+    const std::string name = "0000000200000000000000" + std::to_string(i + 10);
+    Write(name + ".zst", other);
+    ASSERT_TRUE(archive->Open(name).has_value());
+  }
+  Write(kSegment + ".zst", other + "more");
+  std::string begin(100, '\0');
+  const auto status = (*file)->ReadAt(0, std::as_writable_bytes(std::span(begin)));
+  ASSERT_FALSE(status.has_value());
+  EXPECT_EQ(status.error().code(), ErrorCode::kCorrupt);
 }
 
 }  // namespace

@@ -10,9 +10,8 @@
 namespace pgstrata::image {
 
 struct WalFile {
-  std::string name;         // as pg_wal names it: "000000010000000000000003", "00000002.history"; no suffix of storage
-  bool partial = false;     // kept as NAME.partial
-  bool compressed = false;  // has no cheap random access: copy it out once
+  std::string name;      // as pg_wal names it: "000000010000000000000003", "00000002.history"; no suffix of storage
+  bool partial = false;  // kept as NAME.partial
 };
 
 // Safe from several threads at once.

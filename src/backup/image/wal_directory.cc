@@ -4,12 +4,14 @@
 
 #include <algorithm>
 #include <array>
+#include <functional>
 #include <map>
 #include <optional>
 #include <utility>
 
 #include "backup/image/buffer_file.h"
 #include "backup/image/native_file.h"
+#include "backup/image/unpacked_segments.h"
 #include "foundation/base/text.h"
 #include "foundation/codec/decompress.h"
 #include "foundation/io/directory.h"
@@ -111,15 +113,61 @@ Result<std::vector<std::byte>> Unpacked(const ImageFile& file, const std::string
   return Fail(ErrorCode::kCorrupt, "could not unpack the WAL file " + Quoted(path) + ": " + unpacked.error().message());
 }
 
-Result<std::unique_ptr<ImageFile>> OpenStored(const std::string& path, const StoredName& stored) {
+// A compressed or partial file. It holds the packed file open, which fails when that changes, and none of the content.
+class PackedSegment final : public ImageFile {
+ public:
+  PackedSegment(std::unique_ptr<NativeFile> file, std::string path, Compression compression, bool partial,
+                std::shared_ptr<UnpackedSegments> unpacked)
+      : file_(std::move(file)),
+        path_(std::move(path)),
+        compression_(compression),
+        partial_(partial),
+        key_(path_ + '\0' + std::to_string(file_->fingerprint().Digest())),
+        unpacked_(std::move(unpacked)) {}
+
+  // Before anything else: unpacks it for the first time.
+  Status Measure() {
+    return Use([this](ByteView content) -> Status {
+      size_ = content.size();
+      return {};
+    });
+  }
+
+  [[nodiscard]] uint64_t size() const override { return size_; }
+  Status ReadAt(uint64_t offset, MutableBytes out) const override {
+    return Use([&](ByteView content) { return MakeBufferView(content)->ReadAt(offset, out); });
+  }
+
+ private:
+  Status Use(const std::function<Status(ByteView)>& use) const {
+    return unpacked_->Use(key_, [this] { return Unpack(); }, use);
+  }
+  Result<std::vector<std::byte>> Unpack() const {
+    const auto ending = partial_ ? codec::Ending::kMayBeCut : codec::Ending::kMustBeWhole;
+    PGS_ASSIGN(auto content, Unpacked(*file_, path_, compression_, ending));
+    if (partial_) content.resize(std::max<uint64_t>(content.size(), SegmentSizeInHeader(content)));
+    content.shrink_to_fit();
+    return content;
+  }
+
+  const std::unique_ptr<NativeFile> file_;
+  const std::string path_;
+  const Compression compression_;
+  const bool partial_;
+  const std::string key_;
+  const std::shared_ptr<UnpackedSegments> unpacked_;
+  uint64_t size_ = 0;
+};
+
+Result<std::unique_ptr<ImageFile>> OpenStored(const std::string& path, const StoredName& stored,
+                                              const std::shared_ptr<UnpackedSegments>& unpacked) {
   PGS_ASSIGN(const std::string resolved, io::ResolvePath(path));
-  PGS_ASSIGN(std::unique_ptr<ImageFile> file, OpenNativeFile(resolved));
+  PGS_ASSIGN(std::unique_ptr<NativeFile> file, OpenNativeFile(resolved));
   PGS_ASSIGN(const Compression compression, CompressionOf(*file, stored));
   if (compression == Compression::kNone && !stored.partial) return file;
-  const auto ending = stored.partial ? codec::Ending::kMayBeCut : codec::Ending::kMustBeWhole;
-  PGS_ASSIGN(auto content, Unpacked(*file, path, compression, ending));
-  if (stored.partial) content.resize(std::max<uint64_t>(content.size(), SegmentSizeInHeader(content)));
-  return MakeBufferFile(std::move(content));
+  auto segment = std::make_unique<PackedSegment>(std::move(file), path, compression, stored.partial, unpacked);
+  PGS_TRY(segment->Measure());
+  return segment;
 }
 
 class WalDirectory final : public WalArchive {
@@ -140,9 +188,7 @@ class WalDirectory final : public WalArchive {
     std::vector<WalFile> files;
     files.reserve(best.size());
     for (const auto& [wal_name, stored] : best) {
-      files.push_back({.name = std::string(wal_name),
-                       .partial = stored.partial,
-                       .compressed = stored.compression != Compression::kNone});
+      files.push_back({.name = std::string(wal_name), .partial = stored.partial});
     }
     return files;
   }
@@ -155,7 +201,7 @@ class WalDirectory final : public WalArchive {
     for (const auto& file_name : PossibleNames(wal_name)) {
       const auto stored = StoredName::Parse(file_name);
       const std::string path = JoinPath(root_, file_name);
-      if (stored && io::Exists(path)) return OpenStored(path, *stored);
+      if (stored && io::Exists(path)) return OpenStored(path, *stored, unpacked_);
     }
     return Fail(ErrorCode::kNotFound, "there is no " + Quoted(wal_name) + " in " + Quoted(name_));
   }
@@ -163,6 +209,7 @@ class WalDirectory final : public WalArchive {
  private:
   const std::string root_;
   const std::string name_;
+  const std::shared_ptr<UnpackedSegments> unpacked_ = std::make_shared<UnpackedSegments>();
 };
 
 }  // namespace

@@ -14,8 +14,9 @@
 
 namespace pgstrata::image {
 
-// Nothing is read before it is asked for. A plain segment is read in place and must not change while it is open; a
-// compressed one is unpacked into memory by Open.
+// Nothing is read before it is asked for. No file of it may change while it is open: that is kCorrupt. A compressed or
+// partial file is unpacked by Open; of all that are open no more stays in memory than UnpackedSegments holds, and what
+// was dropped is unpacked again when it is read.
 // kNotFound where there is nothing at `path`, kInvalidArgument where it is not a directory.
 Result<std::unique_ptr<WalArchive>> OpenWalDirectory(const std::string& path);
 
