@@ -13,13 +13,15 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
+constexpr std::string_view kArchived = "1\t0/5000000\tno recovery target specified\n";
+
 class MemoryArchive final : public image::WalArchive {
  public:
   explicit MemoryArchive(std::vector<image::WalFile> files) : files_(std::move(files)) {}
   [[nodiscard]] const std::string& name() const override { return name_; }
   Result<std::vector<image::WalFile>> List() const override { return files_; }
   Result<std::unique_ptr<image::ImageFile>> Open(std::string_view) const override {
-    return image::MakeBufferView(AsBytes(std::string_view("1\t0/5000000\tno recovery target specified\n")));
+    return image::MakeBufferView(AsBytes(kArchived));
   }
 
  private:
@@ -45,10 +47,16 @@ class RecoveryPlanTest : public ::testing::Test {
   void Archive(std::vector<image::WalFile> files) {
     archives_.push_back(std::make_unique<MemoryArchive>(std::move(files)));
   }
-  void ManifestEndsAt(const std::string& lsn) {
-    image_.AddFile("backup_manifest",
-                   "\"WAL-Ranges\": [\n{ \"Timeline\": 1, \"Start-LSN\": \"0/2000028\", \"End-LSN\": \"" + lsn +
-                       "\" }\n],\n\"Manifest-Checksum\": \"00\"}\n");
+  void ManifestEndsAt(const std::string& end, const std::string& start = "0/2000028") {
+    image_.AddFile("backup_manifest", "{ \"PostgreSQL-Backup-Manifest-Version\": 1,\n\"Files\": [\n" + Padding() +
+                                          "],\n\"WAL-Ranges\": [\n{ \"Timeline\": 1, \"Start-LSN\": \"" + start +
+                                          "\", \"End-LSN\": \"" + end + "\" }\n],\n\"Manifest-Checksum\": \"00\"}\n");
+  }
+  // More files than are looked at.
+  static std::string Padding() {
+    std::string files;
+    for (int i = 0; i < 1000; ++i) files += "{ \"Path\": \"\\n\\\"WAL-Ranges\\\": " + std::to_string(i) + "\" },\n";
+    return files;
   }
   RecoveryPlan Plan() {
     auto plan = PlanRecovery(image_, facts_, archives_);
@@ -87,6 +95,53 @@ TEST_F(RecoveryPlanTest, MissingSegmentIsNamedWithWhatToDo) {
   EXPECT_EQ(status.error().code(), ErrorCode::kMissingWal);
   EXPECT_THAT(status.error().message(), HasSubstr(Segment(3)));
   EXPECT_THAT(status.error().hint(), HasSubstr("--wal"));
+}
+
+TEST_F(RecoveryPlanTest, ManifestOfAnotherBackupIsPassedOver) {
+  // Of an earlier backup in the same directory; that one's end lies in a segment before the first that is needed.
+  ManifestEndsAt("0/1000100", "0/1000028");
+  const auto without_wal = Plan();
+  EXPECT_FALSE(without_wal.consistent_at);
+  EXPECT_EQ(without_wal.missing_segment, Segment(2));
+  EXPECT_THAT(without_wal.segments, IsEmpty());
+  ManifestEndsAt("0/5000100", "0/4000028");
+  image_.AddFile("pg_wal/" + Segment(2), "");
+  const auto plan = Plan();
+  EXPECT_FALSE(plan.consistent_at);
+  EXPECT_EQ(plan.missing_segment, "");
+}
+
+TEST_F(RecoveryPlanTest, EndBeforeTheRedoPointIsNoEnd) {
+  ManifestEndsAt("0/1000100");
+  const auto plan = Plan();
+  EXPECT_FALSE(plan.consistent_at);
+  EXPECT_EQ(plan.missing_segment, Segment(2));
+}
+
+TEST_F(RecoveryPlanTest, FirstSegmentIsNeededAlsoWhereItWasConsistentBefore) {
+  facts_.kind = ClusterKind::kStandby;
+  facts_.control.min_recovery_point = *Lsn::Parse("0/1000100");
+  const auto plan = Plan();
+  EXPECT_EQ(plan.missing_segment, Segment(2));
+  EXPECT_THAT(plan.segments, IsEmpty());
+}
+
+TEST_F(RecoveryPlanTest, LastRangeOfAManifestWithSeveralTimelinesEndsIt) {
+  image_.AddFile("backup_manifest",
+                 "{ \"Files\": [],\n\"WAL-Ranges\": [\n"
+                 "{ \"Timeline\": 2, \"Start-LSN\": \"0/3000000\", \"End-LSN\": \"0/3000100\" },\n"
+                 "{ \"Timeline\": 1, \"Start-LSN\": \"0/2000028\", \"End-LSN\": \"0/3000000\" }\n],\n"
+                 "\"Manifest-Checksum\": \"00\"}\n");
+  EXPECT_EQ(Plan().consistent_at, Lsn::Parse("0/3000100"));
+}
+
+TEST_F(RecoveryPlanTest, DamagedManifestIsAsNone) {
+  for (const auto* text :
+       {"", "{ \"Files\": [],\n\"WAL-Ranges\": [", "{\n\"WAL-Ranges\": 5}", "{\n\"WAL-Ranges\": [5]}",
+        "{\n\"WAL-Ranges\": [{ \"Start-LSN\": \"0/2000028\", \"End-LSN\": 5 }]}"}) {
+    image_.AddFile("backup_manifest", text);
+    EXPECT_FALSE(Plan().consistent_at) << text;
+  }
 }
 
 TEST_F(RecoveryPlanTest, EndAtASegmentsBeginningDoesNotNeedThatSegment) {
@@ -146,6 +201,36 @@ TEST_F(RecoveryPlanTest, StandbyIsRecoveredAsAnArchiveToItsMinimumRecoveryPoint)
   const auto plan = Plan();
   EXPECT_EQ(plan.mode, RecoveryMode::kArchive);
   EXPECT_EQ(plan.missing_segment, Segment(3));
+}
+
+TEST_F(RecoveryPlanTest, ArchivedWalIsShownInPgWal) {
+  auto base = std::make_shared<test::MemoryImage>();
+  base->AddFile("pg_wal/" + Segment(1), "one");
+  const MemoryArchive archive({});
+  RecoveryPlan plan;
+  plan.from_archives = {{.name = Segment(2), .archive = &archive, .whole_segment = true},
+                        {.name = Segment(3), .archive = &archive},
+                        {.name = "00000002.history", .archive = &archive}};
+  const auto segment_size = facts_.control.wal_segment_size;
+  const auto image = WithWal(base, plan, segment_size);
+  ASSERT_TRUE(image) << image.error().message();
+  const auto size_of = [&](const std::string& name) { return (*image)->Stat("pg_wal/" + name).value().size; };
+  EXPECT_EQ((*image)->List("pg_wal").value().size(), 4U);
+  EXPECT_EQ(size_of(Segment(2)), segment_size.bytes());  // as announced, without opening it
+  EXPECT_EQ(size_of(Segment(3)), kArchived.size());
+  EXPECT_EQ(size_of("00000002.history"), kArchived.size());
+  EXPECT_EQ(ReadSmallFile(**image, "pg_wal/00000002.history").value(), kArchived);
+  EXPECT_EQ((*image)->Open("pg_wal/" + Segment(2)).error().code(), ErrorCode::kCorrupt);
+  EXPECT_EQ(WithWal(base, {}, segment_size).value(), base);
+}
+
+TEST_F(RecoveryPlanTest, WalIsNotShownBesideALinkThatLeadsAstray) {
+  auto base = std::make_shared<test::MemoryImage>();
+  base->AddLink("pg_wal", "pg_wal");
+  const MemoryArchive archive({});
+  RecoveryPlan plan;
+  plan.from_archives = {{.name = Segment(2), .archive = &archive, .whole_segment = true}};
+  EXPECT_FALSE(WithWal(base, plan, facts_.control.wal_segment_size));
 }
 
 TEST_F(RecoveryPlanTest, TablespacesOfTheMapHaveToBeThere) {

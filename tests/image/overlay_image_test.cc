@@ -33,8 +33,8 @@ TEST(ImageWithFilesTest, AddedFileWinsOverTheBase) {
   base->AddFile("pg_wal/1", "base");
   base->AddFile("pg_wal/3", "three");
   ImageWithFiles image(base);
-  image.Add("pg_wal/1", Content("added"));
-  image.Add("pg_wal/2", Content("two"));
+  ASSERT_TRUE(image.Add("pg_wal/1", Content("added")));
+  ASSERT_TRUE(image.Add("pg_wal/2", Content("two")));
   EXPECT_THAT(Names(image, "pg_wal"), ElementsAre("1", "2", "3"));
   EXPECT_EQ(ReadSmallFile(image, "pg_wal/1").value(), "added");
   EXPECT_EQ(image.Stat("pg_wal/1").value().size, 5U);
@@ -45,8 +45,8 @@ TEST(ImageWithFilesTest, AddedFileWinsOverTheBase) {
 TEST(ImageWithFilesTest, AnnouncedSizeSparesTheOpeningAndIsHeld) {
   int opened = 0;
   ImageWithFiles image(std::make_shared<test::MemoryImage>());
-  image.Add("f", Content("content", &opened), 7);
-  image.Add("short", Content("cut"), 7);
+  ASSERT_TRUE(image.Add("f", Content("content", &opened), 7));
+  ASSERT_TRUE(image.Add("short", Content("cut"), 7));
   EXPECT_EQ(image.List("").value().at(0).size, 7U);
   EXPECT_EQ(opened, 0);
   EXPECT_EQ(ReadSmallFile(image, "f").value(), "content");
@@ -59,7 +59,7 @@ TEST(ImageWithFilesTest, AnnouncedSizeSparesTheOpeningAndIsHeld) {
 TEST(ImageWithFilesTest, WithoutSizeItIsOpenedOnceToBeDescribed) {
   int opened = 0;
   ImageWithFiles image(std::make_shared<test::MemoryImage>());
-  image.Add("f", Content("content", &opened));
+  ASSERT_TRUE(image.Add("f", Content("content", &opened)));
   EXPECT_EQ(image.Stat("f").value().size, 7U);
   EXPECT_EQ(image.Stat("f").value().size, 7U);
   EXPECT_EQ(image.List("").value().at(0).size, 7U);
@@ -70,7 +70,7 @@ TEST(ImageWithFilesTest, DirectoriesOnTheWayAreMade) {
   auto base = std::make_shared<test::MemoryImage>();
   base->AddFile("PG_VERSION", "15\n");
   ImageWithFiles image(base);
-  image.Add("pg_wal/summaries/1", Content("x"));
+  ASSERT_TRUE(image.Add("pg_wal/summaries/1", Content("x")));
   EXPECT_THAT(Names(image, ""), ElementsAre("PG_VERSION", "pg_wal"));
   EXPECT_EQ(image.Stat("pg_wal").value().kind, EntryKind::kDirectory);
   EXPECT_EQ(image.Stat("pg_wal").value().mode, 0700U);
@@ -83,7 +83,7 @@ TEST(ImageWithFilesTest, WalGoesWhereTheLinkLeads) {
   base->AddFile("wal/1", "one");
   base->AddLink("pg_wal", "wal");
   ImageWithFiles image(base);
-  image.Add("pg_wal/2", Content("two"));
+  ASSERT_TRUE(image.Add("pg_wal/2", Content("two")));
   EXPECT_EQ(image.Stat("pg_wal").value().kind, EntryKind::kLink);
   EXPECT_THAT(Names(image, "wal"), ElementsAre("1", "2"));
   EXPECT_EQ(ReadSmallFile(image, "pg_wal/2").value(), "two");
@@ -93,7 +93,7 @@ TEST(ImageWithFilesTest, FileOverADirectoryHidesWhatIsBelow) {
   auto base = std::make_shared<test::MemoryImage>();
   base->AddFile("d/below", "hidden");
   ImageWithFiles image(base);
-  image.Add("d", Content("file"));
+  ASSERT_TRUE(image.Add("d", Content("file")));
   EXPECT_EQ(image.Stat("d").value().kind, EntryKind::kFile);
   EXPECT_EQ(image.Stat("d/below").error().code(), ErrorCode::kNotFound);
   EXPECT_EQ(image.Open("d/below").error().code(), ErrorCode::kNotFound);
@@ -102,9 +102,24 @@ TEST(ImageWithFilesTest, FileOverADirectoryHidesWhatIsBelow) {
 
 TEST(ImageWithFilesTest, FailureToOpenIsPassedOn) {
   ImageWithFiles image(std::make_shared<test::MemoryImage>());
-  image.Add("f", []() -> Result<std::unique_ptr<ImageFile>> { return Fail(ErrorCode::kCorrupt, "damaged"); });
+  ASSERT_TRUE(
+      image.Add("f", []() -> Result<std::unique_ptr<ImageFile>> { return Fail(ErrorCode::kCorrupt, "damaged"); }));
   EXPECT_EQ(image.Stat("f").error().code(), ErrorCode::kCorrupt);
   EXPECT_EQ(image.Open("f").error().code(), ErrorCode::kCorrupt);
+}
+
+TEST(ImageWithFilesTest, LinksThatLeadAstrayAreAnErrorAndNothingIsLaidBesideThem) {
+  auto base = std::make_shared<test::MemoryImage>();
+  base->AddLink("pg_wal", "pg_wal");
+  base->AddLink("up", "../elsewhere");
+  ImageWithFiles image(base);
+  for (const auto* path : {"pg_wal/1", "up/1"}) {
+    const auto added = image.Add(path, Content("one"));
+    ASSERT_FALSE(added.has_value()) << path;
+    EXPECT_EQ(added.error().code(), ErrorCode::kInvalidArgument);
+    EXPECT_FALSE(image.Open(path).has_value());
+  }
+  EXPECT_THAT(Names(image, ""), ElementsAre("pg_wal", "up"));
 }
 
 TEST(ImageWithFilesTest, MissingTablespacesAreThoseOfTheBase) {

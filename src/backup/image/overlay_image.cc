@@ -5,29 +5,31 @@
 #include <utility>
 
 #include "foundation/base/text.h"
-#include "postgres/pgdata/wal_name.h"
 
 namespace pgstrata::image {
 
 ImageWithFiles::ImageWithFiles(std::shared_ptr<const Image> base) : base_(std::move(base)) {}
 
-void ImageWithFiles::Add(const std::string& path, Opener open, std::optional<uint64_t> size) {
+Status ImageWithFiles::Add(const std::string& path, Opener open, std::optional<uint64_t> size) {
   const auto [directory, name] = SplitLast(path);
-  const auto followed = FollowLinks(*base_, directory);
-  const std::string place = JoinPath(followed ? *followed : std::string(directory), name);
-  children_[std::string(SplitLast(place).first)].insert_or_assign(std::string(name), false);
+  PGS_ASSIGN(const std::string followed, FollowLinks(*base_, directory));
+  const std::string place = JoinPath(followed, name);
+  PGS_TRY(AddParents(place));
+  children_[followed].insert_or_assign(std::string(name), false);
   added_.insert_or_assign(place, std::move(open));
   if (size) sizes_.insert_or_assign(place, *size);
-  AddParents(place);
+  return {};
 }
 
-void ImageWithFiles::AddParents(const std::string& path) {
+Status ImageWithFiles::AddParents(const std::string& path) {
   for (auto parent = SplitLast(path).first; !parent.empty(); parent = SplitLast(parent).first) {
     const auto entry = base_->Stat(parent);
-    if (entry && entry->kind == EntryKind::kDirectory) return;
+    if (!entry && entry.error().code() != ErrorCode::kNotFound) return Fail(entry.error());
+    if (entry && entry->kind == EntryKind::kDirectory) return {};
     const auto [directory, name] = SplitLast(parent);
     children_[std::string(directory)].insert_or_assign(std::string(name), true);
   }
+  return {};
 }
 
 // Whether an added file lies above `path`, or a directory that the base lacks: nothing of the base shows through there.
@@ -101,20 +103,6 @@ Result<std::unique_ptr<ImageFile>> ImageWithFiles::Open(std::string_view path) c
   if (file->size() == size) return file;
   return Fail(ErrorCode::kCorrupt,
               Quoted(path) + " is " + std::to_string(file->size()) + " bytes long, not " + std::to_string(size));
-}
-
-Result<std::shared_ptr<const Image>> WithWal(std::shared_ptr<const Image> image, const WalArchive& archive,
-                                             const std::vector<std::string>& wal_names, uint64_t segment_size) {
-  auto combined = std::make_shared<ImageWithFiles>(std::move(image));
-  for (const auto& name : wal_names) {
-    uint64_t size = segment_size;
-    if (!pgdata::LooksLikeSegmentName(name)) {
-      PGS_ASSIGN(const auto file, archive.Open(name));
-      size = file->size();
-    }
-    combined->Add(JoinPath("pg_wal", name), [&archive, name] { return archive.Open(name); }, size);
-  }
-  return combined;
 }
 
 }  // namespace pgstrata::image

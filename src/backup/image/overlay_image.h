@@ -11,7 +11,6 @@
 #include <vector>
 
 #include "backup/image/image.h"
-#include "backup/image/wal_archive.h"
 
 namespace pgstrata::image {
 
@@ -25,8 +24,9 @@ class ImageWithFiles final : public Image {
   explicit ImageWithFiles(std::shared_ptr<const Image> base);
 
   // All Adds come before the first other call. Links of the base on the way to `path` are followed (pg_wal may be one).
-  // Without `size` the file is opened when it is first described: give it where opening costs an unpacking.
-  void Add(const std::string& path, Opener open, std::optional<uint64_t> size = std::nullopt);
+  // kInvalidArgument where they lead astray. Without `size` the file is opened when it is first described: give it
+  // where opening costs an unpacking.
+  Status Add(const std::string& path, Opener open, std::optional<uint64_t> size = std::nullopt);
 
   [[nodiscard]] const std::string& name() const override { return base_->name(); }
   Result<Entry> Stat(std::string_view path) const override;
@@ -41,7 +41,7 @@ class ImageWithFiles final : public Image {
   // The children of one directory that the base does not have: an added file, or a directory on the way to one.
   using Children = std::map<std::string, bool, std::less<>>;  // name -> is a directory
 
-  void AddParents(const std::string& path);
+  Status AddParents(const std::string& path);
   [[nodiscard]] bool IsHidden(std::string_view path) const;
   Result<Entry> Describe(std::string_view path, bool is_directory) const;
 
@@ -54,10 +54,5 @@ class ImageWithFiles final : public Image {
   // Guarded by mutex_ after the last Add: the sizes of added files as far as they are known.
   mutable std::map<std::string, uint64_t, std::less<>> sizes_;
 };
-
-// `image` with these files of `archive` laid into its pg_wal: segments as files of `segment_size` bytes, history files
-// as they are. Segments are not opened for it. `archive` outlives the result.
-Result<std::shared_ptr<const Image>> WithWal(std::shared_ptr<const Image> image, const WalArchive& archive,
-                                             const std::vector<std::string>& wal_names, uint64_t segment_size);
 
 }  // namespace pgstrata::image

@@ -2,7 +2,10 @@
 
 #include <algorithm>
 
+#include "backup/image/overlay_image.h"
 #include "branch/branch/wal_inventory.h"
+#include "foundation/base/text.h"
+#include "foundation/codec/json.h"
 #include "postgres/pgdata/backup_history.h"
 #include "postgres/pgdata/backup_manifest.h"
 #include "postgres/pgdata/tablespace_map.h"
@@ -12,7 +15,8 @@ namespace {
 
 using Archives = std::vector<std::unique_ptr<image::WalArchive>>;
 
-// A manifest lists every file; its WAL ranges stand behind them, and only they are needed here.
+// A manifest lists every file, 150 bytes for each; its WAL ranges stand behind them, and only they are needed here. To
+// parse the whole (pgdata::ParseBackupManifest) takes two seconds for 100 MB; all of `open` is to take some hundredths.
 constexpr uint64_t kManifestTail = 16 << 10;
 
 Result<std::string> ReadTail(const image::Image& image, std::string_view path, uint64_t limit) {
@@ -23,15 +27,32 @@ Result<std::string> ReadTail(const image::Image& image, std::string_view path, u
   return tail;
 }
 
-// The end of the last WAL range of the image's backup_manifest.
-std::optional<Lsn> EndFromManifest(const image::Image& image) {
-  const auto tail = ReadTail(image, pgdata::kBackupManifestPath, kManifestTail);
+std::optional<Lsn> LsnMember(const codec::Json& object, const char* name) {
+  if (!object.is_object()) return std::nullopt;
+  const auto member = object.find(name);
+  return member != object.end() && member->is_string() ? Lsn::Parse(member->get<std::string>()) : std::nullopt;
+}
+
+// The end of the WAL that the image's backup_manifest says to be needed. Nothing where it belongs to another backup, as
+// one does that was left behind when the directory was written anew: its WAL does not begin where this backup does.
+std::optional<Lsn> EndFromManifest(const image::Image& image, const ClusterFacts& facts) {
+  auto tail = ReadTail(image, pgdata::kBackupManifestPath, kManifestTail);
   if (!tail) return std::nullopt;
-  constexpr std::string_view kField = "\"End-LSN\": \"";
-  const size_t field = tail->rfind(kField);
-  if (field == std::string::npos) return std::nullopt;
-  const size_t begin = field + kField.size();
-  return Lsn::Parse(std::string_view(*tail).substr(begin, tail->find('"', begin) - begin));
+  constexpr std::string_view kRanges = "\n\"WAL-Ranges\":";  // a path cannot hold this: its line feeds are escaped
+  const size_t ranges = tail->rfind(kRanges);
+  if (ranges == std::string::npos) return std::nullopt;
+  const auto json = codec::ParseJson('{' + tail->substr(ranges));
+  if (!json || !json->at("WAL-Ranges").is_array()) return std::nullopt;
+  bool begins_here = false;
+  std::optional<Lsn> last_end;
+  for (const auto& range : json->at("WAL-Ranges")) {
+    const auto start = LsnMember(range, "Start-LSN");
+    const auto end = LsnMember(range, "End-LSN");
+    if (!start || !end) return std::nullopt;
+    begins_here = begins_here || *start == facts.label->start;
+    last_end = std::max(last_end, end);
+  }
+  return begins_here && last_end >= facts.redo ? last_end : std::nullopt;
 }
 
 // The backup history file of this very backup, which its start names.
@@ -56,7 +77,7 @@ void FindWrittenEnd(const image::Image& image, const WalInventory& inventory, co
   const auto history = FindBackupHistory(inventory, facts);
   if (history) plan.stop_time = history->stop_time;
   if (facts.kind == ClusterKind::kStandby) return;
-  plan.consistent_at = EndFromManifest(image);
+  plan.consistent_at = EndFromManifest(image, facts);
   if (!plan.consistent_at && history) plan.consistent_at = history->stop;
 }
 
@@ -66,8 +87,9 @@ Status CollectSegments(const WalInventory& inventory, const ClusterFacts& facts,
   const auto segment_size = facts.control.wal_segment_size;
   PGS_ASSIGN(const auto history, inventory.History(facts.timeline));
   const uint64_t first = pgdata::SegmentNumber(facts.redo, segment_size);
+  // Replay begins in the first one, wherever it may end.
   const uint64_t last_needed =
-      plan.consistent_at ? pgdata::SegmentNumberBefore(*plan.consistent_at, segment_size) : first;
+      plan.consistent_at ? std::max(first, pgdata::SegmentNumberBefore(*plan.consistent_at, segment_size)) : first;
   for (uint64_t number = first;; ++number) {
     const Lsn start = pgdata::SegmentStart(number, segment_size);
     const TimelineId timeline = history.TimelineAt(std::max(start, number == first ? facts.redo : start));
@@ -112,6 +134,18 @@ Result<RecoveryPlan> PlanRecovery(const image::Image& image, const ClusterFacts&
   PGS_TRY(CollectSegments(inventory, facts, plan));
   CollectHistories(inventory, facts.timeline, plan);
   return plan;
+}
+
+Result<std::shared_ptr<const image::Image>> WithWal(std::shared_ptr<const image::Image> image, const RecoveryPlan& plan,
+                                                    pgdata::WalSegmentSize segment_size) {
+  if (plan.from_archives.empty()) return image;
+  auto combined = std::make_shared<image::ImageWithFiles>(std::move(image));
+  for (const auto& wal : plan.from_archives) {
+    PGS_TRY(combined->Add(
+        JoinPath("pg_wal", wal.name), [archive = wal.archive, name = wal.name] { return archive->Open(name); },
+        wal.whole_segment ? std::optional(segment_size.bytes()) : std::nullopt));
+  }
+  return combined;
 }
 
 Status CheckTablespaces(const image::Image& image) {

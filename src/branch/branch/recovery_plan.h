@@ -39,13 +39,20 @@ struct RecoveryPlan {
   std::vector<std::string> segments;
   // Those of them, and history files, that have to be shown in pg_wal.
   std::vector<WalFromArchive> from_archives;
-  // The first segment that is needed and absent; empty when all that is known to be needed is there.
+  // The first segment that is needed and absent; empty when all that is known to be needed is there: then `segments`
+  // has the redo point's at least.
   std::string missing_segment;
 };
 
 // `archives` outlive the plan.
 Result<RecoveryPlan> PlanRecovery(const image::Image& image, const ClusterFacts& facts,
                                   const std::vector<std::unique_ptr<image::WalArchive>>& archives);
+
+// `image` with the files of plan.from_archives in its pg_wal. Whole segments are not opened for it; what the archive
+// holds of a partial segment, and history files, are opened when they are first described. The plan's archives outlive
+// it. kInvalidArgument where links of pg_wal lead astray.
+Result<std::shared_ptr<const image::Image>> WithWal(std::shared_ptr<const image::Image> image, const RecoveryPlan& plan,
+                                                    pgdata::WalSegmentSize segment_size);
 
 // kNotFound, naming the tablespace, when the image lacks one that its tablespace_map lists or that a link leads away
 // to.

@@ -5,7 +5,6 @@
 
 #include <utility>
 
-#include "backup/image/overlay_image.h"
 #include "branch/branch/home.h"
 #include "branch/branch/post_start.h"
 #include "branch/branch/safety.h"
@@ -31,19 +30,6 @@ Result<io::UserIdentity> ServerUser(const std::string& wanted) {
   PGS_ASSIGN(auto user, io::FindUser(wanted));
   if (user.uid != 0) return user;
   return std::unexpected(Error(ErrorCode::kUsage, "PostgreSQL does not run as root").WithHint("name another --user"));
-}
-
-// The image with the WAL from archives inside its pg_wal.
-std::shared_ptr<const image::Image> WithWal(std::shared_ptr<const image::Image> image, const RecoveryPlan& plan,
-                                            uint64_t segment_size) {
-  if (plan.from_archives.empty()) return image;
-  auto combined = std::make_shared<image::ImageWithFiles>(std::move(image));
-  for (const auto& wal : plan.from_archives) {
-    combined->Add(
-        "pg_wal/" + wal.name, [archive = wal.archive, name = wal.name] { return archive->Open(name); },
-        wal.whole_segment ? std::optional(segment_size) : std::nullopt);
-  }
-  return combined;
 }
 
 }  // namespace
@@ -96,7 +82,7 @@ Status Session::MakeVolume() {
              PlanServer(facts_, recovery_, configuration, request_.libraries, installation_, directory_.path()));
   for (const auto& warning : plan.warnings) events_.warning(warning);
   PGS_TRY(WriteServerFiles(plan));
-  auto image = WithWal(request_.image, recovery_, facts_.control.wal_segment_size.bytes());
+  PGS_ASSIGN(auto image, WithWal(request_.image, recovery_, facts_.control.wal_segment_size));
   const vfs::Owner owner{owner_.uid, owner_.gid};
   PGS_ASSIGN(const auto volume,
              layer::Volume::Create({.image = std::move(image), .directory = directory_.layer(), .owner = owner}));
