@@ -5,37 +5,41 @@
 namespace pgstrata::instance {
 namespace {
 
-using testing::ElementsAre;
+using testing::EndsWith;
 
 StartError Of(const std::string& lines) { return Diagnose("the server ended with exit status 1", lines); }
 
 TEST(Diagnosis, ShowsErrorsWithTheirDetailsAndWithoutRefusals) {
-  const auto lines = InterestingLogLines(
-      "2026-11-20 10:00:00.000 UTC [1] LOG:  starting PostgreSQL 15.20\n"
-      "2026-11-20 10:00:00.000 UTC [2] FATAL:  the database system is starting up\n"
-      "2026-11-20 10:00:00.000 UTC [3] FATAL:  WAL ends before end of online backup\n"
-      "2026-11-20 10:00:00.000 UTC [3] HINT:  All WAL generated while online backup was taken must be available.\n"
-      "2026-11-20 10:00:00.000 UTC [1] LOG:  aborting startup due to startup process failure\n"
-      "2026-11-20 10:00:00.000 UTC [1] HINT:  belongs to the line above\n");
-  EXPECT_THAT(lines, ElementsAre("FATAL: WAL ends before end of online backup",
-                                 "HINT: All WAL generated while online backup was taken must be available."));
+  const auto error =
+      Of("2026-11-20 10:00:00.000 UTC [1] LOG:  starting PostgreSQL 15.20\n"
+         "2026-11-20 10:00:00.000 UTC [2] FATAL:  the database system is starting up\n"
+         "2026-11-20 10:00:00.000 UTC [3] FATAL:  WAL ends before end of online backup\n"
+         "2026-11-20 10:00:00.000 UTC [3] HINT:  All WAL generated while online backup was taken must be available.\n"
+         "2026-11-20 10:00:00.000 UTC [1] LOG:  aborting startup due to startup process failure\n"
+         "2026-11-20 10:00:00.000 UTC [1] HINT:  belongs to the line above\n");
+  EXPECT_EQ(error.message(),
+            "the server ended with exit status 1:\n"
+            "  FATAL: WAL ends before end of online backup\n"
+            "  HINT: All WAL generated while online backup was taken must be available.");
 }
 
 TEST(Diagnosis, ShowsTheLastLinesOnly) {
   std::string log;
   for (int i = 0; i < 50; ++i) log += "x ERROR:  number " + std::to_string(i) + '\n';
-  EXPECT_THAT(InterestingLogLines(log, 2), ElementsAre("ERROR: number 48", "ERROR: number 49"));
+  std::string shown = "the server ended with exit status 1:";
+  for (int i = 38; i < 50; ++i) shown += "\n  ERROR: number " + std::to_string(i);
+  EXPECT_EQ(Of(log).message(), shown);
 }
 
 TEST(Diagnosis, MessagesFromBeforeLoggingAndOfSeveralLinesAreKept) {
-  EXPECT_THAT(InterestingLogLines("postgres: could not access the server configuration file \"x\"\n"
-                                  "p FATAL:  first\n\tsecond\n"),
-              ElementsAre("postgres: could not access the server configuration file \"x\"", "FATAL: first second"));
+  EXPECT_THAT(
+      Of("postgres: could not access the server configuration file \"x\"\np FATAL:  first\n\tsecond\n").message(),
+      EndsWith(":\n  postgres: could not access the server configuration file \"x\"\n  FATAL: first second"));
 }
 
 TEST(Diagnosis, AMessageThatQuotesASeverityKeepsItsOwn) {
-  EXPECT_THAT(InterestingLogLines("p ERROR:  relation \"FATAL:  x\" does not exist\n"),
-              ElementsAre("ERROR: relation \"FATAL:  x\" does not exist"));
+  EXPECT_THAT(Of("p ERROR:  relation \"FATAL:  x\" does not exist\n").message(),
+              EndsWith(":\n  ERROR: relation \"FATAL:  x\" does not exist"));
 }
 
 TEST(Diagnosis, SilentServerIsSaidToBeSilent) {

@@ -114,6 +114,24 @@ TEST_F(InstallationTest, PsqlIsTakenFromElsewhereIfThereIsNoneBeside) {
   EXPECT_EQ(FindInstallation(17, search_)->psql, newest + "/psql");
 }
 
+TEST_F(InstallationTest, TheNewestPsqlIsTakenAlsoWhereItsServerIsMissing) {
+  search_.pg_bin = Install("own", "14.1", /*with_psql=*/false);
+  const auto install_client = [this](const std::string& bin) {
+    const std::string path = directory_.Path(bin);
+    EXPECT_TRUE(io::MakeDirectories(path, 0755).has_value());
+    EXPECT_TRUE(io::WriteWholeFile(path + "/psql", "#!/bin/sh\n", 0755).has_value());
+    return path + "/psql";
+  };
+  install_client("debian/common/bin");
+  EXPECT_EQ(FindInstallation(14, search_)->psql, "");
+  const std::string nine = install_client("debian/9/bin");
+  EXPECT_EQ(FindInstallation(14, search_)->psql, nine);
+  const std::string sixteen = install_client("debian/16/bin");
+  EXPECT_EQ(FindInstallation(14, search_)->psql, sixteen);
+  const std::string of_rpm = install_client("pgsql-17/bin");
+  EXPECT_EQ(FindInstallation(14, search_)->psql, of_rpm);
+}
+
 TEST_F(InstallationTest, ListIsNewestFirstWithMinorVersions) {
   Install("debian/9/bin", "9.6.1");
   Install("debian/15/bin", "15.3");

@@ -69,6 +69,12 @@ TEST(ConfigFile, QuotedValuesComeBack) {
   }
 }
 
+TEST(LibraryList, AnEntryIsCalledByItsName) {
+  EXPECT_EQ(LibraryName("pg_cron"), "pg_cron");
+  EXPECT_EQ(LibraryName("$libdir/pg_cron.so"), "pg_cron");
+  EXPECT_EQ(LibraryName("/usr/lib/postgresql/15/lib/auto_explain.so"), "auto_explain");
+}
+
 TEST(LibraryList, IsSplitAsPostgresSplitsIt) {
   EXPECT_THAT(*SplitLibraryList(" pg_stat_statements , \"a, \"\"b\"\"\",$libdir/C d "),
               ElementsAre("pg_stat_statements", "a, \"b\"", "$libdir/C d"));

@@ -76,14 +76,6 @@ void KeepMeaning(const SourceSettings& source, const instance::ServerVersion& ve
   }
 }
 
-// "$libdir/pg_cron.so" is pg_cron.
-std::string LibraryName(std::string_view entry) {
-  const size_t slash = entry.find_last_of('/');
-  if (slash != std::string_view::npos) entry.remove_prefix(slash + 1);
-  if (entry.ends_with(".so")) entry.remove_suffix(3);
-  return std::string(entry);
-}
-
 // Where this server finds libraries by name.
 Result<std::string> LibraryDirectory(const instance::Installation& installation) {
   if (std::string beside = installation.bin_directory + "/../lib"; io::Exists(beside + "/dict_snowball.so")) {
@@ -92,14 +84,16 @@ Result<std::string> LibraryDirectory(const instance::Installation& installation)
   if (std::string below = installation.bin_directory + "/../lib/postgresql"; io::Exists(below + "/dict_snowball.so")) {
     return below;
   }
-  PGS_ASSIGN(const auto run, io::RunAndCapture({.argv = {installation.Program("pg_config"), "--pkglibdir"}}));
+  const std::string pg_config = installation.Program("pg_config");
+  PGS_ASSIGN(const auto run, io::RunAndCapture({.argv = {pg_config, "--pkglibdir"}}));
+  if (run.status.AsShell() != 0) return Fail(ErrorCode::kUnavailable, '"' + pg_config + "\" failed");
   return std::string(TrimWhitespace(run.standard_output));
 }
 
 bool IsInstalled(const std::string& entry, const instance::Installation& installation) {
   if (entry.starts_with('/')) return io::Exists(entry);
   const auto directory = LibraryDirectory(installation);
-  return !directory || io::Exists(JoinPath(*directory, LibraryName(entry) + ".so"));
+  return !directory || io::Exists(JoinPath(*directory, pgdata::LibraryName(entry) + ".so"));
 }
 
 // The entries of shared_preload_libraries that are loaded. One that is missing here is loaded all the same, so that the
@@ -109,7 +103,7 @@ Result<std::vector<std::string>> ChooseLibraries(const std::string& list, const 
   PGS_ASSIGN(const auto entries, pgdata::SplitLibraryList(list));
   std::vector<std::string> chosen;
   for (const auto& entry : entries) {
-    const std::string name = LibraryName(entry);
+    const std::string name = pgdata::LibraryName(entry);
     if (Contains(request.without, name) || Contains(request.without, entry)) continue;
     const bool wanted = Contains(request.with, name) || Contains(request.with, entry);
     const bool quiet = Contains(kQuietLibraries, name);
@@ -158,7 +152,7 @@ void SetForThrowaway(const instance::ServerVersion& version, Settings& settings)
   settings.Set("fsync", "off")
       .Set("synchronous_commit", "off")
       .Set("full_page_writes", "off")
-      .SetIfExists("recovery_init_sync_method", "syncfs", version)
+      .Set("recovery_init_sync_method", "syncfs")
       .SetIfExists("recovery_prefetch", "off", version)
       .Set("wal_init_zero", "off")
       .Set("wal_recycle", "off")

@@ -31,11 +31,9 @@ class SessionDirectory {
   [[nodiscard]] std::string layer() const { return path_ + "/layer"; }
   [[nodiscard]] std::string server_log() const { return path_ + "/server.log"; }
   [[nodiscard]] std::string worker_log() const { return path_ + "/worker.log"; }
-  [[nodiscard]] std::string server_pid_file() const { return path_ + "/server.pid"; }
   [[nodiscard]] std::string File(std::string_view name) const { return path_ + '/' + std::string(name); }
   // Where the server's socket lies: short enough for sockaddr_un.
   [[nodiscard]] const std::string& socket_directory() const { return socket_directory_; }
-  [[nodiscard]] int lock_fd() const { return lock_.fd(); }
 
   // Writes a file that `owner` can read.
   Status WriteFile(std::string_view name, std::string_view content) const;

@@ -163,13 +163,13 @@ std::expected<Rows, SqlError> Collect(pg_conn* connection, const PGresult* resul
   return rows;
 }
 
-std::string Quoted(std::string_view text, char quote) {
-  std::string result(1, quote);
+std::string InQuotes(std::string_view text) {
+  std::string result = "'";
   for (const char c : text) {
-    if (c == quote) result += quote;
+    if (c == '\'') result += c;
     result += c;
   }
-  return result + quote;
+  return result + '\'';
 }
 
 }  // namespace
@@ -224,16 +224,13 @@ Result<std::string> Connection::QueryValue(const std::string& sql) {
 }
 
 int Connection::server_version() const { return PQserverVersion(connection_.get()); }
-pid_t Connection::backend_pid() const { return PQbackendPID(connection_.get()); }
-
-std::string QuoteIdentifier(std::string_view name) { return Quoted(name, '"'); }
 
 std::string QuoteLiteral(std::string_view value) {
-  if (!value.contains('\\')) return Quoted(value, '\'');
+  if (!value.contains('\\')) return InQuotes(value);
   // E'' reads backslashes alike whatever standard_conforming_strings says.
   std::string doubled;
   for (const char c : value) doubled.append(c == '\\' ? 2 : 1, c);
-  return " E" + Quoted(doubled, '\'');
+  return " E" + InQuotes(doubled);
 }
 
 }  // namespace pgstrata::client

@@ -82,7 +82,6 @@ class Connection {
 
   // As the server counts it: 150020 is 15.20.
   [[nodiscard]] int server_version() const;
-  [[nodiscard]] pid_t backend_pid() const;
 
  private:
   struct Close {
@@ -92,9 +91,8 @@ class Connection {
   std::unique_ptr<pg_conn, Close> connection_;
 };
 
-// `name` as an SQL identifier, always in double quotes; `value` as a literal that any standard_conforming_strings reads
-// alike. Both expect UTF-8 or another encoding that keeps ASCII bytes apart.
-std::string QuoteIdentifier(std::string_view name);
+// `value` as a literal that any standard_conforming_strings reads alike; in UTF-8 or another encoding that keeps ASCII
+// bytes apart.
 std::string QuoteLiteral(std::string_view value);
 
 }  // namespace pgstrata::client

@@ -12,7 +12,7 @@
 namespace pgstrata::client {
 namespace {
 
-// What libpq 12 to 18 reads: connection options; and without listing them as such, service files and message
+// What libpq 14 to 18 reads: connection options; and without listing them as such, service files and message
 // catalogues, session settings that go into the startup packet, what earlier versions read, and what later ones will (a
 // child may be linked with another libpq than we are). PGDATA is the server programs' own.
 constexpr std::array kKnown = {

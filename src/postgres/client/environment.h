@@ -10,7 +10,7 @@ namespace pgstrata::client {
 
 // Every variable that libpq reads by PQconndefaults, those it or older and newer ones read without listing them
 // (PGSERVICEFILE, PGSYSCONFDIR, PGREALM, ...), and PGDATA. Sorted. Loads libpq; where that is not installed, those of
-// 12 to 18 are known all the same.
+// 14 to 18 are known all the same.
 const std::vector<std::string>& LibpqEnvironmentVariables();
 
 // Takes them out of an environment for a child.

@@ -14,7 +14,6 @@ namespace {
 constexpr const char* kLibrary = "libpq.so.5";
 
 enum class Function {
-  kBackendPid,
   kClear,
   kConndefaults,
   kConninfoFree,
@@ -41,7 +40,6 @@ enum class Function {
 
 // In the order of Function.
 constexpr std::array<const char*, static_cast<size_t>(Function::kCount)> kNames = {
-    "PQbackendPID",
     "PQclear",
     "PQconndefaults",
     "PQconninfoFree",
@@ -103,7 +101,6 @@ using pgstrata::client::Real;
 
 extern "C" {
 
-int PQbackendPID(const PGconn* conn) { return Real(Function::kBackendPid, &PQbackendPID)(conn); }
 void PQclear(PGresult* res) { Real(Function::kClear, &PQclear)(res); }
 PQconninfoOption* PQconndefaults() { return Real(Function::kConndefaults, &PQconndefaults)(); }
 void PQconninfoFree(PQconninfoOption* options) { Real(Function::kConninfoFree, &PQconninfoFree)(options); }

@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "foundation/base/text.h"
+#include "postgres/pgdata/config_file.h"
 
 namespace pgstrata::instance {
 namespace {
@@ -144,9 +145,10 @@ std::vector<Entry> Interesting(const std::vector<Entry>& entries) {
   return chosen;
 }
 
-std::vector<std::string> Shown(const std::vector<Entry>& entries, size_t limit) {
+std::vector<std::string> Shown(const std::vector<Entry>& entries) {
+  constexpr size_t kLimit = 12;
   std::vector<std::string> lines;
-  const size_t skipped = entries.size() > limit ? entries.size() - limit : 0;
+  const size_t skipped = entries.size() > kLimit ? entries.size() - kLimit : 0;
   for (size_t i = skipped; i < entries.size(); ++i) {
     const auto& [severity, text] = entries[i];
     lines.push_back(severity.empty() ? text : std::string(severity) + ": " + text);
@@ -160,13 +162,6 @@ std::string QuotedAfter(std::string_view text, size_t from) {
   if (open == std::string_view::npos) return {};
   const size_t close = text.find('"', open + 1);
   return close == std::string_view::npos ? std::string() : std::string(text.substr(open + 1, close - open - 1));
-}
-
-// "/usr/lib/postgresql/15/lib/auto_explain.so" and "$libdir/auto_explain" -> "auto_explain".
-std::string LibraryName(std::string path) {
-  if (const size_t slash = path.rfind('/'); slash != std::string::npos) path.erase(0, slash + 1);
-  if (path.ends_with(".so")) path.resize(path.size() - 3);
-  return path;
 }
 
 std::string WalSegmentIn(const std::vector<Entry>& entries) {
@@ -199,7 +194,7 @@ std::string ObjectOf(const Cause& cause, const Entry& entry, const std::vector<E
   const size_t at = entry.text.find(cause.words);
   switch (cause.problem) {
     case StartProblem::kMissingLibrary:
-      return LibraryName(QuotedAfter(entry.text, at));
+      return pgdata::LibraryName(QuotedAfter(entry.text, at));
     case StartProblem::kMissingLocale: {
       // invalid value for parameter "lc_messages": "xx_YY"; but initialized with LC_COLLATE "xx_YY"
       const size_t colon = entry.text.find("\": ", at);
@@ -224,16 +219,11 @@ std::string HintOf(const Cause& cause, const std::string& object) {
 
 }  // namespace
 
-std::vector<std::string> InterestingLogLines(std::string_view log, size_t limit) {
-  return Shown(Interesting(ParseLog(log)), limit);
-}
-
 StartError Diagnose(std::string_view what, std::string_view log) {
-  constexpr size_t kShown = 12;
   const std::vector<Entry> all = ParseLog(log);
   const std::vector<Entry> entries = Interesting(all);
   std::string message(what);
-  const auto lines = Shown(entries, kShown);
+  const auto lines = Shown(entries);
   if (lines.empty()) message += ", without a word in its log";
   for (size_t i = 0; i < lines.size(); ++i) message += (i == 0 ? ":\n  " : "\n  ") + lines[i];
   for (const auto& cause : kCauses) {

@@ -3,7 +3,6 @@
 
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "foundation/base/error.h"
 
@@ -31,8 +30,9 @@ enum class StartProblem {
   kCancelled,
 };
 
-// message(): what failed, then the server's own words (FATAL, PANIC and ERROR lines with their DETAIL and HINT), one a
-// line. hint(): what to do in pgstrata's terms.
+// message(): what failed, then the server's own words, one a line, without log_line_prefix, the last 12 at most: FATAL,
+// PANIC and ERROR, each with the DETAIL and HINT that follow, less the refusals that a polling client causes. hint():
+// what to do in pgstrata's terms.
 class StartError : public Error {
  public:
   StartError(Error error, StartProblem problem, std::string object = {})
@@ -45,10 +45,6 @@ class StartError : public Error {
   StartProblem problem_;
   std::string object_;
 };
-
-// The lines worth showing, without log_line_prefix, at most the last `limit`: FATAL, PANIC and ERROR, each with the
-// DETAIL and HINT that follow. The refusals that a polling client causes are left out.
-std::vector<std::string> InterestingLogLines(std::string_view log, size_t limit = 12);
 
 // `what` is the first line of the message ("the server ended with exit status 1"). `log` is in English (lc_messages C).
 StartError Diagnose(std::string_view what, std::string_view log);

@@ -49,6 +49,26 @@ struct Candidate {
   std::optional<int> major;   // if the path says it
 };
 
+// bin below the directories that say their version, newest first.
+std::vector<Candidate> SystemDirectories(const InstallationSearch& search) {
+  std::vector<Candidate> directories;
+  const auto append_all = [&](const std::string& parent, const std::string& name_prefix) {
+    const auto names = io::ListDirectory(parent);
+    if (!names) return;
+    for (const auto& name : *names) {
+      if (!name.starts_with(name_prefix)) continue;
+      const auto major = ParseDecimal(std::string_view(name).substr(name_prefix.size()));
+      if (!major || *major > INT_MAX) continue;
+      directories.push_back({JoinPath(parent, name) + "/bin", static_cast<int>(*major)});
+    }
+  };
+  append_all(search.debian_root, "");
+  const size_t slash = search.rpm_root.rfind('/');
+  append_all(search.rpm_root.substr(0, slash), search.rpm_root.substr(slash + 1));
+  std::ranges::stable_sort(directories, std::greater<>(), &Candidate::major);
+  return directories;
+}
+
 // A candidate if `directory` holds an executable postgres. The program itself may be a link into the real bin
 // directory.
 std::optional<Candidate> CandidateAt(const std::string& directory, const InstallationSearch& search) {
@@ -68,24 +88,6 @@ void Append(std::vector<Candidate>& candidates, std::optional<Candidate> candida
   if (!known) candidates.push_back(*std::move(candidate));
 }
 
-// The distributions' places, newest first.
-std::vector<Candidate> SystemCandidates(const InstallationSearch& search) {
-  std::vector<Candidate> candidates;
-  const auto append_all = [&](const std::string& parent, const std::string& name_prefix) {
-    const auto names = io::ListDirectory(parent);
-    if (!names) return;
-    for (const auto& name : *names) {
-      if (!name.starts_with(name_prefix) || !ParseDecimal(std::string_view(name).substr(name_prefix.size()))) continue;
-      Append(candidates, CandidateAt(JoinPath(parent, name) + "/bin", search));
-    }
-  };
-  append_all(search.debian_root, "");
-  const size_t slash = search.rpm_root.rfind('/');
-  append_all(search.rpm_root.substr(0, slash), search.rpm_root.substr(slash + 1));
-  std::ranges::stable_sort(candidates, std::greater<>(), [](const Candidate& each) { return each.major.value_or(0); });
-  return candidates;
-}
-
 // In the order of preference.
 std::vector<Candidate> AllCandidates(const InstallationSearch& search) {
   std::vector<Candidate> candidates;
@@ -94,21 +96,15 @@ std::vector<Candidate> AllCandidates(const InstallationSearch& search) {
   for (const auto directory : Split(path, ':')) {
     if (directory.starts_with('/')) Append(candidates, CandidateAt(std::string(directory), search));
   }
-  for (auto& candidate : SystemCandidates(search)) Append(candidates, std::move(candidate));
+  for (const auto& place : SystemDirectories(search)) Append(candidates, CandidateAt(place.bin_directory, search));
   return candidates;
 }
 
 std::string FindPsql(const std::string& bin_directory, const InstallationSearch& search) {
   if (IsExecutable(bin_directory + "/psql")) return bin_directory + "/psql";
-  for (const auto& candidate : SystemCandidates(search)) {
-    if (IsExecutable(candidate.bin_directory + "/psql")) return candidate.bin_directory + "/psql";
-  }
-  // Clients without a server: psql's directory has no postgres, so it was no candidate.
-  if (const auto versions = io::ListDirectory(search.debian_root)) {
-    for (const auto& version : *versions) {
-      const std::string program = search.debian_root + '/' + version + "/bin/psql";
-      if (IsExecutable(program)) return program;
-    }
+  // A client is installed without a server, too: then it is no candidate.
+  for (const auto& place : SystemDirectories(search)) {
+    if (const std::string program = place.bin_directory + "/psql"; IsExecutable(program)) return program;
   }
   const std::string path = VariableOf(search, "PATH").value_or("");
   for (const auto directory : Split(path, ':')) {

@@ -10,9 +10,8 @@
 
 namespace pgstrata::instance {
 
-// Whether a server of `version` (12 to 18) knows the setting `name`. Names that came or went between 12 and 18 and that
-// pgstrata may set are in a table; of any other name it is taken to be true. Without a minor number, the oldest is
-// assumed.
+// Whether a server of `version` (14 to 18) knows the setting `name`. Names that came after 14.0 and that pgstrata sets
+// are in a table; of any other name it is taken to be true. Without a minor number, the oldest is assumed.
 bool Exists(std::string_view name, const ServerVersion& version);
 
 class Settings {
@@ -36,8 +35,5 @@ class Settings {
  private:
   std::vector<std::pair<std::string, std::string>> entries_;
 };
-
-// `value` in single quotes as postgresql.conf reads it.
-std::string QuoteSetting(std::string_view value);
 
 }  // namespace pgstrata::instance

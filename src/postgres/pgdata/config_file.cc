@@ -315,6 +315,13 @@ Result<std::vector<std::string>> SplitLibraryList(std::string_view value) {
   return libraries;
 }
 
+std::string LibraryName(std::string_view entry) {
+  const size_t slash = entry.find_last_of('/');
+  if (slash != std::string_view::npos) entry.remove_prefix(slash + 1);
+  if (entry.ends_with(".so")) entry.remove_suffix(3);
+  return std::string(entry);
+}
+
 std::string JoinLibraryList(const std::vector<std::string>& libraries) {
   std::string list;
   for (const std::string& library : libraries) {

@@ -30,6 +30,8 @@ std::string QuoteConfigValue(std::string_view value);
 // shared_preload_libraries: names between commas, double quotes around what holds a comma or blanks. Names keep their
 // case (SplitDirectoriesString). kInvalidArgument for a syntax error.
 Result<std::vector<std::string>> SplitLibraryList(std::string_view value);
+// What CREATE EXTENSION and people call the library of an entry, or of a file: "pg_cron" for "$libdir/pg_cron.so".
+std::string LibraryName(std::string_view entry);
 // The reverse of SplitLibraryList.
 std::string JoinLibraryList(const std::vector<std::string>& libraries);
 
