@@ -31,6 +31,27 @@ TEST_F(Traps, Trap01BackupLabelIsWhereRecoveryBegins) {
   EXPECT_NE(lost.standard_output, "2000|-2001000\n");
 }
 
+// The replay makes a link to where production has it.
+TEST_F(Traps, Trap02ReplayOfCreateTablespaceDoesNotReachProduction) {
+  PostgresCluster cluster;
+  const std::string production = cluster.directory().MakeDirectory("space");
+  cluster.Start();
+  cluster.Psql("checkpoint");
+  cluster.Psql("create tablespace space location '" + production + "'");
+  cluster.Psql("create table t tablespace space as select i from generate_series(1, 1000) i");
+  const std::string oid = cluster.Psql("select oid from pg_tablespace where spcname = 'space'");
+  cluster.Kill();
+  const std::string before = TreeState(production);
+  for (const bool link_is_there : {true, false}) {
+    const std::string copy = Copy(cluster.data_directory(), link_is_there ? "linked" : "not-linked");
+    if (!link_is_there) fs::remove(copy + "/pg_tblspc/" + oid);
+    const auto run = program_.Run({"open", copy, "-c", "select sum(i) from t"});
+    EXPECT_NE(run.status.AsShell(), 0) << run.standard_output;
+    EXPECT_THAT(run.standard_error, HasSubstr("the WAL to be replayed creates a tablespace"));
+    EXPECT_EQ(TreeState(production), before);
+  }
+}
+
 TEST_F(Traps, Trap02TablespaceMapIsRewritten) {
   PostgresCluster cluster;
   const std::string production = cluster.directory().MakeDirectory("space");

@@ -83,11 +83,22 @@ Finding ExamineLimits() {
 
 Finding ExamineNetwork() {
   if (io::CanIsolateNetwork()) {
-    return {Verdict::kOk, "network", "opened servers run without one: extensions cannot reach production", ""};
+    return {Verdict::kOk, "network", "opened servers run without one (Unix sockets of this machine stay reachable)",
+            ""};
   }
   return {Verdict::kNote, "network",
           "opened servers share this machine's: an extension or COPY PROGRAM could reach other servers",
           "run as root, or allow unprivileged user namespaces (sysctl kernel.unprivileged_userns_clone)"};
+}
+
+Finding ExamineWriting() {
+  if (io::WriteRestriction::IsPossible()) {
+    return {Verdict::kOk, "writing", "opened servers may write their own directory, /tmp, /var/tmp and /dev only", ""};
+  }
+  return {Verdict::kNote, "writing",
+          "opened servers may write whatever their user may: recovery through a CREATE TABLESPACE could touch the "
+          "place of a production server on this machine",
+          "Linux 5.19 or later, with landlock among the security modules (lsm= on the kernel's command line)"};
 }
 
 Finding ExamineSpace(const std::string& home) {
@@ -144,8 +155,8 @@ void PrintJson(std::ostream& out, const std::vector<Finding>& findings) {
 
 Result<int> RunDoctor(const DoctorArguments& arguments, Output& output) {
   PGS_ASSIGN(const std::string home, branch::HomeDirectory());
-  std::vector<Finding> findings = {ExamineFuse(),   ExamineServers(), ExamineServerUser(),
-                                   ExamineLimits(), ExamineNetwork(), ExamineSpace(home)};
+  std::vector<Finding> findings = {ExamineFuse(),    ExamineServers(), ExamineServerUser(), ExamineLimits(),
+                                   ExamineNetwork(), ExamineWriting(), ExamineSpace(home)};
   PGS_ASSIGN(const auto leftovers, ExamineLeftovers(home, arguments.repair));
   findings.insert(findings.end(), leftovers.begin(), leftovers.end());
   arguments.json ? PrintJson(output.out, findings) : PrintText(output.out, findings);

@@ -118,12 +118,19 @@ Status Session::StartServer() {
                                                .user = ::geteuid() == 0 ? std::optional(owner_) : std::nullopt,
                                                .settings = {},
                                                .without_network = !request_.allow_network,
+                                               .may_write_only = {directory_.path()},
                                                .stop_when_parent_dies = true}));
   start_processor_.Leave();
   if (!request_.allow_network && !server_.isolated()) {
     events_.warning(
         "the server shares this machine's network (pgstrata doctor tells why): extensions and programs "
         "that it runs could reach other servers");
+  }
+  if (!server_.confined() && facts_.kind != ClusterKind::kStopped) {
+    events_.warning(
+        "what the server writes cannot be confined on this machine (pgstrata doctor tells why): if the WAL to be "
+        "replayed "
+        "creates a tablespace, that reaches the place where production has it");
   }
   auto connection = WaitForLogin();
   if (!connection) return std::unexpected(Explain(std::move(connection).error()));
@@ -137,7 +144,8 @@ client::ConnectionParameters Session::Parameters(const Login& login) const {
           .port = kPort,
           .database = login.database,
           .user = login.role,
-          .options = ClientOptions(login.superuser),
+          // Workers of a parallel query could not start while the server holds its connections.
+          .options = ClientOptions(login.superuser) + " -c max_parallel_workers_per_gather=0",
           .cancel_fd = events_.cancel_fd};
 }
 
@@ -150,12 +158,10 @@ std::expected<client::Connection, instance::StartError> Session::WaitForLogin() 
             events_.progress(
                 fmt::format("recovering for {:.1f} s: {}", static_cast<double>(waited.count()) / 1000, line));
           },
-      .on_taken = [this] { StartClientEarly(); }};
+      .on_taken = [this] { StartClientEarly(); },
+      .on_lost = [this] { TakeClientBack(); }};
   auto connection = instance::WaitUntilReady(server_, Parameters(own_login_), options);
   if (connection || connection.error().problem() != instance::StartProblem::kRoleOrDatabase) return connection;
-  if (const auto taken_back = TakeClientBack(); !taken_back) {
-    return std::unexpected(instance::StartError(taken_back.error(), instance::StartProblem::kUnknown));
-  }
   // Recovery may have brought another truth than the files held before.
   const auto login = ChooseLogin(facts_.major_version, true, request_.database, [this](std::string_view path) {
     return io::ReadWholeFile(JoinPath(directory_.mountpoint(), path));
@@ -174,10 +180,10 @@ void Session::StartClientEarly() {
   events_.client_may_start(*this);
 }
 
-Status Session::TakeClientBack() {
-  if (!client_waits_) return {};
+void Session::TakeClientBack() {
+  if (!client_waits_) return;
   events_.client_must_end();
-  return Admit();
+  if (const auto admitted = Admit(); !admitted) events_.warning(admitted.error().message());
 }
 
 Status Session::Admit() {

@@ -99,7 +99,7 @@ class Session {
   Status ChooseClientLogin();
   void FreeProcessors() const;
   void StartClientEarly();
-  Status TakeClientBack();
+  void TakeClientBack();
   void Mark(std::string step);
 
   OpenRequest request_;

@@ -24,6 +24,10 @@
 namespace pgstrata::io {
 namespace {
 
+// How long a process that was sent SIGKILL may take to be gone (it may be inside a file operation that cannot be
+// interrupted).
+constexpr std::chrono::milliseconds kKillPatience(10'000);
+
 // What the child needs, prepared before fork: between fork and exec only async-signal-safe calls are made.
 struct Prepared {
   std::string program;
@@ -96,7 +100,7 @@ Result<Prepared> Prepare(const SpawnOptions& options) {
 bool Redirect(int from, int to, int null_flags) {
   if (from == SpawnOptions::kInherit) return true;
   if (from >= 0) return ::dup2(from, to) >= 0;
-  const int null_fd = ::open("/dev/null", null_flags);
+  const int null_fd = ::open("/dev/null", null_flags | O_CLOEXEC);
   return null_fd >= 0 && ::dup2(null_fd, to) >= 0;
 }
 
@@ -111,6 +115,7 @@ bool Redirect(int from, int to, int null_flags) {
             Redirect(options.standard_error, STDERR_FILENO, O_WRONLY);
   if (ok && options.new_session) ok = ::setsid() >= 0;
   if (ok && options.without_network) ok = LeaveNetwork(prepared);
+  if (ok && options.may_write) ok = options.may_write->Apply();  // before setuid: root needs not give up anything
   if (ok && options.user) {
     ok = ::setgroups(prepared.groups.size(), prepared.groups.data()) == 0 && ::setgid(options.user->gid) == 0 &&
          ::setuid(options.user->uid) == 0;
@@ -206,7 +211,12 @@ Result<Process> Process::Spawn(const SpawnOptions& options) {
     ::waitpid(pid, nullptr, 0);
     return Fail(Error::FromErrno(problem, "could not start \"" + prepared.program + '"'));
   }
-  return Adopt(pid);
+  auto process = Adopt(pid);
+  if (!process) {
+    ::kill(pid, SIGKILL);
+    ::waitpid(pid, nullptr, 0);
+  }
+  return process;
 }
 
 Result<Process> Process::Adopt(pid_t pid) {
@@ -254,8 +264,9 @@ Status Process::End(int first, std::chrono::milliseconds grace) {
   PGS_ASSIGN(const auto gone, Wait(grace));
   if (gone) return {};
   PGS_TRY(Signal(SIGKILL));
-  PGS_TRY(Wait());
-  return {};
+  PGS_ASSIGN(const auto killed, Wait(kKillPatience));
+  if (killed) return {};
+  return Fail(ErrorCode::kBusy, "process " + std::to_string(pid_) + " cannot be killed");
 }
 
 Result<Captured> RunAndCapture(SpawnOptions options) {

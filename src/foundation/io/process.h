@@ -13,6 +13,7 @@
 
 #include "foundation/base/error.h"
 #include "foundation/io/fd.h"
+#include "foundation/io/write_restriction.h"
 
 namespace pgstrata::io {
 
@@ -45,7 +46,10 @@ struct SpawnOptions {
   // In a network namespace of its own, with loopback only; Unix sockets in the file system work across it. Without root
   // also in a user namespace, as the same user. Fails where CanIsolateNetwork() is false.
   bool without_network = false;
-  int signal_when_parent_dies = 0;  // PR_SET_PDEATHSIG; 0 is none
+  // What it and all that it starts may write (write_restriction.h). Fails where WriteRestriction::IsPossible() is
+  // false.
+  std::optional<WriteRestriction> may_write;  // default: whatever its user may
+  int signal_when_parent_dies = 0;            // PR_SET_PDEATHSIG; 0 is none
 };
 
 // How a process ended.

@@ -37,9 +37,7 @@ class ReadinessWait {
     while (true) {
       if (auto error = Pause(pause)) return std::unexpected(std::move(*error));
       if (MayAccept()) {
-        parameters_.on_taken =
-            server_.postmaster_ && server_.postmaster_->status == "ready" ? options_.on_taken : nullptr;
-        auto connection = client::Connection::Connect(parameters_);
+        auto connection = Connect();
         if (connection) return *std::move(connection);
         if (auto error = FinalErrorOf(connection.error())) return std::unexpected(std::move(*error));
       }
@@ -79,6 +77,20 @@ class ReadinessWait {
     const std::string& status = server_.postmaster_->status;
     if (status != "ready" && status != "standby") return false;
     return status != refused_status_ || Waited() >= next_try_;
+  }
+
+  std::expected<client::Connection, client::ConnectError> Connect() {
+    bool taken = false;
+    parameters_.on_taken = nullptr;
+    if (options_.on_taken && server_.postmaster_ && server_.postmaster_->status == "ready") {
+      parameters_.on_taken = [this, &taken] {
+        taken = true;
+        options_.on_taken();
+      };
+    }
+    auto connection = client::Connection::Connect(parameters_);
+    if (!connection && taken && options_.on_lost) options_.on_lost();
+    return connection;
   }
 
   // An error unless trying again can help.

@@ -54,6 +54,13 @@ io::Environment CleanEnvironment(const ServerOptions& options) {
   return environment;
 }
 
+std::vector<std::string> WritableFor(const ServerOptions& options) {
+  std::vector<std::string> writable = options.may_write_only;
+  writable.insert(writable.end(),
+                  {options.data_directory, options.socket_directory, "/tmp", "/var/tmp", "/dev", "/proc"});
+  return writable;
+}
+
 }  // namespace
 
 Result<Server> Server::Start(ServerOptions options) {
@@ -75,6 +82,9 @@ Result<Server> Server::Start(ServerOptions options) {
                          .new_session = true,
                          .without_network = options.without_network,
                          .signal_when_parent_dies = options.stop_when_parent_dies ? SIGQUIT : 0};
+  if (!options.may_write_only.empty() && io::WriteRestriction::IsPossible()) {
+    spawn.may_write = io::WriteRestriction(WritableFor(options));
+  }
   Server server;
   auto process = io::Process::Spawn(spawn);
   if (!process && spawn.without_network) {
@@ -84,6 +94,7 @@ Result<Server> Server::Start(ServerOptions options) {
   if (!process) return std::unexpected(std::move(process).error());
   server.process_ = *std::move(process);
   server.isolated_ = spawn.without_network;
+  server.confined_ = spawn.may_write.has_value();
   server.owned_ = true;
   server.log_start_ = static_cast<uint64_t>(log_stat.st_size);
   server.options_ = std::move(options);
@@ -104,6 +115,7 @@ Server& Server::operator=(Server&& other) noexcept {
   postmaster_ = std::move(other.postmaster_);
   owned_ = std::exchange(other.owned_, false);
   isolated_ = other.isolated_;
+  confined_ = other.confined_;
   return *this;
 }
 
@@ -134,7 +146,10 @@ Status Server::HoldConnections() {
   PGS_TRY(process_.Signal(SIGSTOP));
   siginfo_t info{};
   while (::waitid(P_PID, static_cast<id_t>(pid()), &info, WSTOPPED | WEXITED | WNOWAIT) != 0) {
-    if (errno != EINTR) return FailErrno("could not stop the server from accepting connections");
+    if (errno == EINTR) continue;
+    auto error = FailErrno("could not stop the server from accepting connections");
+    PGS_TRY(AdmitConnections());
+    return error;
   }
   return {};
 }

@@ -30,6 +30,9 @@ struct ServerOptions {
   // The server gets no network, loopback of its own aside, so that nothing that it runs reaches another server; where
   // this machine does not allow that, it starts with the network and isolated() says so.
   bool without_network = false;
+  // Directories that the server may write with all below, besides its own, those for temporary files and devices; where
+  // this kernel does not allow that, it may write whatever its user may, and confined() says so. Empty: no restriction.
+  std::vector<std::string> may_write_only;
   // The server is stopped at once (SIGQUIT) when the thread that started it ends.
   bool stop_when_parent_dies = false;
 };
@@ -68,11 +71,14 @@ class Server {
   [[nodiscard]] bool owned() const { return owned_; }
   // Whether it was started without a network.
   [[nodiscard]] bool isolated() const { return isolated_; }
+  // Whether what it may write is restricted.
+  [[nodiscard]] bool confined() const { return confined_; }
   // What the server has logged since Start (its last MiB at most).
   [[nodiscard]] std::string Log() const;
   // How it ended, if it has.
   Result<std::optional<io::ExitStatus>> TryWait();
-  // From when the first returns until the second is called, whoever connects waits; connections that stand work on.
+  // From when the first returns until the second is called, whoever connects waits, and so does a parallel query for
+  // its workers; else connections that stand work on.
   Status HoldConnections();
   Status AdmitConnections();
   // Leaves the server running when this object ends.
@@ -88,6 +94,7 @@ class Server {
   std::optional<PostmasterFile> postmaster_;  // as last read while it was starting
   bool owned_ = false;
   bool isolated_ = false;
+  bool confined_ = false;
 };
 
 struct WaitOptions {
@@ -95,9 +102,11 @@ struct WaitOptions {
   int cancel_fd = -1;                                // ends the wait with kCancelled once readable; -1 is none
   // Called every 500 ms with the time waited so far and the last line of the server's log.
   std::function<void(std::chrono::milliseconds waited, std::string_view last_log_line)> progress;
-  // Called once the server, ready, has begun to serve the connection that is waited for: who connects from now on comes
-  // after it. The wait may still end with kRoleOrDatabase.
+  // Called when the server, ready, has begun to serve the connection that is waited for: who connects from now on comes
+  // after it.
   std::function<void()> on_taken;
+  // Called after that when there is no connection after all, before another attempt and before the wait ends.
+  std::function<void()> on_lost;
 };
 
 // Waits until the server accepts a connection with `parameters` (socket and port are filled in from the server) and

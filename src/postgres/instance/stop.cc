@@ -198,8 +198,7 @@ Status StopServer(Server& server, StopMode mode, milliseconds grace) {
       victims.Add(child);
       ::kill(-child, SIGKILL);
     }
-    PGS_TRY(server.process_.Signal(SIGKILL));
-    PGS_TRY(server.process_.Wait());
+    PGS_TRY(server.process_.End(SIGKILL, kKillPatience));
   }
   // Killed by somebody else, its children have other parents by now: they are known by where they work.
   for (const pid_t pid : FindServerProcesses(data_directory)) victims.Add(pid);

@@ -178,6 +178,7 @@ vfs::FsResult<vfs::Attributes> Volume::MakeLink(vfs::Inode parent, std::string_v
                                                 vfs::Owner owner) {
   if (target.empty()) return vfs::FsError(ENOENT);
   if (target.size() > kMaxLinkTarget) return vfs::FsError(ENAMETOOLONG);
+  if (target.front() == '/') return vfs::FsError(EPERM);  // recovery would make one into production's tablespace
   return Insert(parent, name, [&](const Node&) { return inodes_.MakeLink(target, owner); });
 }
 
