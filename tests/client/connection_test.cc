@@ -3,12 +3,14 @@
 #include <gtest/gtest.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 
 #include <cstdlib>
 #include <stdexcept>
+#include <thread>
 
 #include "foundation/io/fd.h"
 #include "postgres/client/environment.h"
@@ -43,6 +45,28 @@ class LoopbackListener {
   io::UniqueFd fd_;
   int port_ = 0;
 };
+
+TEST(Connection, AStatementEndsWhenItIsCancelled) {
+  PostgresCluster cluster;
+  cluster.Start();
+  const io::UniqueFd cancel(::eventfd(0, EFD_CLOEXEC));
+  ConnectionParameters parameters = cluster.Parameters();
+  parameters.cancel_fd = cancel.get();
+  auto connection = Connection::Connect(parameters);
+  ASSERT_TRUE(connection.has_value()) << connection.error().message();
+  EXPECT_EQ(connection->QueryValue("select 1; select 2").value_or("?"), "2");
+  const auto failed = connection->Query("select 1; select 1/0; select 2");
+  ASSERT_FALSE(failed.has_value());
+  EXPECT_EQ(failed.error().sqlstate(), "22012");
+  std::thread canceller([&] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    ::eventfd_write(cancel.get(), 1);
+  });
+  const auto cancelled = connection->Query("select pg_sleep(60)");
+  canceller.join();
+  ASSERT_FALSE(cancelled.has_value());
+  EXPECT_EQ(cancelled.error().code(), ErrorCode::kCancelled);
+}
 
 TEST(Connection, InheritedVariablesDoNotDirectIt) {
   PostgresCluster cluster;

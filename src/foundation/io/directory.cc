@@ -118,9 +118,12 @@ Status MakeDirectories(const std::string& path, mode_t mode) {
   for (size_t end = 1; end <= path.size(); ++end) {
     if (end != path.size() && path[end] != '/') continue;
     const std::string prefix = path.substr(0, end);
-    if (::mkdir(prefix.c_str(), mode) == 0 || errno == EEXIST) continue;
-    if (Exists(prefix)) continue;  // a read-only parent answers EROFS or EACCES although the directory is there
-    return FailErrno("could not create the directory " + Quoted(prefix));
+    if (::mkdir(prefix.c_str(), mode) == 0) continue;
+    const int error = errno;
+    // What is there counts, whatever mkdir says: a read-only parent answers EROFS or EACCES.
+    const auto there = StatTarget(prefix);
+    if (there && S_ISDIR(there->st_mode)) continue;
+    return Fail(Error::FromErrno(error, "could not create the directory " + Quoted(prefix)));
   }
   return {};
 }

@@ -59,8 +59,9 @@ enum class Waited { kReady, kTimeout, kCancelled, kFailed };
 
 Waited WaitFor(int fd, short events, int cancel_fd, Clock::time_point deadline) {
   while (true) {
-    const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now()).count();
-    if (left <= 0) return Waited::kTimeout;
+    const bool forever = deadline == Clock::time_point::max();
+    const auto left = forever ? -1 : std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now()).count();
+    if (left <= 0 && !forever) return Waited::kTimeout;
     std::array<pollfd, 2> polled{pollfd{fd, events, 0}, pollfd{cancel_fd, POLLIN, 0}};
     const int ready = ::poll(polled.data(), polled.size(), static_cast<int>(left));
     if (ready < 0 && errno != EINTR) return Waited::kFailed;
@@ -187,7 +188,7 @@ std::expected<Connection, ConnectError> Connection::Connect(const ConnectionPara
   ClearOwnLibpqEnvironment();
   pg_conn* raw = StartConnection(parameters);
   if (raw == nullptr) return std::unexpected(Fatal(ErrorCode::kInternal, "out of memory"));
-  Connection connection(raw);
+  Connection connection(raw, parameters.cancel_fd);
   PQsetErrorVerbosity(raw, PQERRORS_VERBOSE);  // the only way to a SQLSTATE before the connection stands
   PQsetNoticeProcessor(raw, [](void*, const char*) {}, nullptr);
   if (auto error = Drive(raw, parameters)) return std::unexpected(std::move(*error));
@@ -195,19 +196,36 @@ std::expected<Connection, ConnectError> Connection::Connect(const ConnectionPara
   return connection;
 }
 
+// The rows of the last statement, or the first error.
+std::expected<Rows, SqlError> Connection::Await() {
+  std::expected<Rows, SqlError> answer = Rows{};
+  while (true) {
+    while (PQisBusy(connection_.get()) != 0) {
+      const auto waited = WaitFor(PQsocket(connection_.get()), POLLIN, cancel_fd_, Clock::time_point::max());
+      if (waited == Waited::kCancelled) {
+        return std::unexpected(SqlError(Error(ErrorCode::kCancelled, "a statement was cancelled"), ""));
+      }
+      if (PQconsumeInput(connection_.get()) == 0) return std::unexpected(ErrorOf(connection_.get(), nullptr));
+    }
+    const ResultPointer result(PQgetResult(connection_.get()), &PQclear);
+    if (!result) return answer;
+    if (answer) answer = Collect(connection_.get(), result.get());
+  }
+}
+
 std::expected<Rows, SqlError> Connection::Query(const std::string& sql) {
-  const ResultPointer result(PQexec(connection_.get(), sql.c_str()), &PQclear);
-  return Collect(connection_.get(), result.get());
+  if (PQsendQuery(connection_.get(), sql.c_str()) == 0) return std::unexpected(ErrorOf(connection_.get(), nullptr));
+  return Await();
 }
 
 std::expected<Rows, SqlError> Connection::Query(const std::string& sql, const std::vector<std::string>& parameters) {
   std::vector<const char*> values;
   values.reserve(parameters.size());
   for (const auto& parameter : parameters) values.push_back(parameter.c_str());
-  const ResultPointer result(PQexecParams(connection_.get(), sql.c_str(), static_cast<int>(values.size()), nullptr,
-                                          values.data(), nullptr, nullptr, 0),
-                             &PQclear);
-  return Collect(connection_.get(), result.get());
+  const int sent = PQsendQueryParams(connection_.get(), sql.c_str(), static_cast<int>(values.size()), nullptr,
+                                     values.data(), nullptr, nullptr, 0);
+  if (sent == 0) return std::unexpected(ErrorOf(connection_.get(), nullptr));
+  return Await();
 }
 
 std::expected<void, SqlError> Connection::Execute(const std::string& sql) {

@@ -28,7 +28,7 @@ struct ConnectionParameters {
   std::string application_name = "pgstrata";
   std::string options;                        // "-c name=value ...", as in PGOPTIONS; empty is none
   std::chrono::milliseconds timeout{10'000};  // from the call to a usable connection
-  int cancel_fd = -1;                         // the attempt ends with kCancelled once it is readable; -1 is none
+  int cancel_fd = -1;  // the attempt, and later each statement, ends with kCancelled once it is readable; -1 is none
   // Called once a process of the server has begun to serve this connection, which it may yet refuse.
   std::function<void()> on_taken;
 };
@@ -73,6 +73,7 @@ class Connection {
   // The first call in a process changes its environment: make it before other threads read theirs.
   static std::expected<Connection, ConnectError> Connect(const ConnectionParameters& parameters);
 
+  // After kCancelled the statement may still run, and the connection is of no further use.
   // Runs one or more statements in one simple query and returns the rows of the last one; `parameters` allow one only.
   std::expected<Rows, SqlError> Query(const std::string& sql);
   std::expected<Rows, SqlError> Query(const std::string& sql, const std::vector<std::string>& parameters);
@@ -87,8 +88,11 @@ class Connection {
   struct Close {
     void operator()(pg_conn* connection) const;
   };
-  explicit Connection(pg_conn* connection) : connection_(connection) {}
+  Connection(pg_conn* connection, int cancel_fd) : connection_(connection), cancel_fd_(cancel_fd) {}
+  std::expected<Rows, SqlError> Await();
+
   std::unique_ptr<pg_conn, Close> connection_;
+  int cancel_fd_;
 };
 
 // `value` as a literal that any standard_conforming_strings reads alike; in UTF-8 or another encoding that keeps ASCII

@@ -19,17 +19,20 @@ enum class Function {
   kConninfoFree,
   kConnectPoll,
   kConnectStartParams,
+  kConsumeInput,
   kErrorMessage,
-  kExec,
-  kExecParams,
   kFinish,
   kGetIsNull,
   kGetLength,
+  kGetResult,
   kGetValue,
+  kIsBusy,
   kFieldCount,
   kTupleCount,
   kResultErrorField,
   kResultStatus,
+  kSendQuery,
+  kSendQueryParams,
   kServerVersion,
   kSetErrorVerbosity,
   kSetNoticeProcessor,
@@ -45,17 +48,20 @@ constexpr std::array<const char*, static_cast<size_t>(Function::kCount)> kNames 
     "PQconninfoFree",
     "PQconnectPoll",
     "PQconnectStartParams",
+    "PQconsumeInput",
     "PQerrorMessage",
-    "PQexec",
-    "PQexecParams",
     "PQfinish",
     "PQgetisnull",
     "PQgetlength",
+    "PQgetResult",
     "PQgetvalue",
+    "PQisBusy",
     "PQnfields",
     "PQntuples",
     "PQresultErrorField",
     "PQresultStatus",
+    "PQsendQuery",
+    "PQsendQueryParams",
     "PQserverVersion",
     "PQsetErrorVerbosity",
     "PQsetNoticeProcessor",
@@ -108,13 +114,8 @@ PostgresPollingStatusType PQconnectPoll(PGconn* conn) { return Real(Function::kC
 PGconn* PQconnectStartParams(const char* const* keywords, const char* const* values, int expand_dbname) {
   return Real(Function::kConnectStartParams, &PQconnectStartParams)(keywords, values, expand_dbname);
 }
+int PQconsumeInput(PGconn* conn) { return Real(Function::kConsumeInput, &PQconsumeInput)(conn); }
 char* PQerrorMessage(const PGconn* conn) { return Real(Function::kErrorMessage, &PQerrorMessage)(conn); }
-PGresult* PQexec(PGconn* conn, const char* query) { return Real(Function::kExec, &PQexec)(conn, query); }
-PGresult* PQexecParams(PGconn* conn, const char* command, int count, const Oid* types, const char* const* values,
-                       const int* lengths, const int* formats, int result_format) {
-  return Real(Function::kExecParams, &PQexecParams)(conn, command, count, types, values, lengths, formats,
-                                                    result_format);
-}
 void PQfinish(PGconn* conn) { Real(Function::kFinish, &PQfinish)(conn); }
 int PQgetisnull(const PGresult* res, int row, int field) {
   return Real(Function::kGetIsNull, &PQgetisnull)(res, row, field);
@@ -122,15 +123,23 @@ int PQgetisnull(const PGresult* res, int row, int field) {
 int PQgetlength(const PGresult* res, int row, int field) {
   return Real(Function::kGetLength, &PQgetlength)(res, row, field);
 }
+PGresult* PQgetResult(PGconn* conn) { return Real(Function::kGetResult, &PQgetResult)(conn); }
 char* PQgetvalue(const PGresult* res, int row, int field) {
   return Real(Function::kGetValue, &PQgetvalue)(res, row, field);
 }
+int PQisBusy(PGconn* conn) { return Real(Function::kIsBusy, &PQisBusy)(conn); }
 int PQnfields(const PGresult* res) { return Real(Function::kFieldCount, &PQnfields)(res); }
 int PQntuples(const PGresult* res) { return Real(Function::kTupleCount, &PQntuples)(res); }
 char* PQresultErrorField(const PGresult* res, int field) {
   return Real(Function::kResultErrorField, &PQresultErrorField)(res, field);
 }
 ExecStatusType PQresultStatus(const PGresult* res) { return Real(Function::kResultStatus, &PQresultStatus)(res); }
+int PQsendQuery(PGconn* conn, const char* query) { return Real(Function::kSendQuery, &PQsendQuery)(conn, query); }
+int PQsendQueryParams(PGconn* conn, const char* command, int count, const Oid* types, const char* const* values,
+                      const int* lengths, const int* formats, int result_format) {
+  return Real(Function::kSendQueryParams, &PQsendQueryParams)(conn, command, count, types, values, lengths, formats,
+                                                              result_format);
+}
 int PQserverVersion(const PGconn* conn) { return Real(Function::kServerVersion, &PQserverVersion)(conn); }
 PGVerbosity PQsetErrorVerbosity(PGconn* conn, PGVerbosity verbosity) {
   return Real(Function::kSetErrorVerbosity, &PQsetErrorVerbosity)(conn, verbosity);

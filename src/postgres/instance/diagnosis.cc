@@ -27,11 +27,16 @@ constexpr std::string_view kAddWal =
     "the backup needs WAL that is not there; add a directory that holds it with --wal DIR";
 constexpr std::string_view kRaise = "the setting must be at least as high as it was on the backup's own server";
 constexpr std::string_view kOtherPrograms = "use programs of the backup's own version and build, with --pg-bin DIR";
-constexpr std::string_view kFreeSpace = "free some space, or keep the changes elsewhere with --diff-dir DIR";
+constexpr std::string_view kFreeSpace = "free some space, or keep the changes on another disk with PGSTRATA_HOME";
 constexpr std::string_view kWithout = "install the library, or start without it: --without-preload {}";
 constexpr std::string_view kLocale = "generate the locale \"{}\" on this machine (Debian: dpkg-reconfigure locales)";
 
-// In the order in which they are looked for: the particular before the general. The words are PostgreSQL's, 12 to 18.
+constexpr std::string_view kTablespaceReplay =
+    "the WAL to be replayed creates a tablespace, at the place where production has it; open a backup that ended "
+    "before "
+    "that or began after it";
+
+// In the order in which they are looked for: the particular before the general. The words are PostgreSQL's, 14 to 18.
 constexpr std::array kCauses = {
     Cause{"could not access file ", StartProblem::kMissingLibrary, ErrorCode::kUnavailable, kWithout},
     Cause{"could not load library ", StartProblem::kMissingLibrary, ErrorCode::kUnavailable, kWithout},
@@ -68,7 +73,6 @@ constexpr std::array kCauses = {
           "the machine has too little free memory; lower shared_buffers"},
     Cause{"pre-existing shared memory block", StartProblem::kBusy, ErrorCode::kBusy,
           "processes of an earlier server of this directory still run; `pgstrata doctor --repair` ends them"},
-    Cause{"lock file ", StartProblem::kBusy, ErrorCode::kBusy, "another server runs there"},
     Cause{"could not create any Unix-domain sockets", StartProblem::kBusy, ErrorCode::kBusy, ""},
     Cause{"which is not compatible with this version", StartProblem::kIncompatible, ErrorCode::kUnsupported,
           kOtherPrograms},
@@ -76,6 +80,10 @@ constexpr std::array kCauses = {
           kOtherPrograms},
     Cause{"unexpected directory entry ", StartProblem::kInPlaceTablespace, ErrorCode::kUnsupported,
           "the server must know allow_in_place_tablespaces (14.5, or 15 and later)"},
+    Cause{"could not create symbolic link \"pg_tblspc/", StartProblem::kInPlaceTablespace, ErrorCode::kUnsupported,
+          kTablespaceReplay},
+    Cause{"could not remove directory \"pg_tblspc/", StartProblem::kInPlaceTablespace, ErrorCode::kUnsupported,
+          kTablespaceReplay},
     Cause{"has invalid permissions", StartProblem::kPermission, ErrorCode::kPermission, ""},
     Cause{"has wrong ownership", StartProblem::kPermission, ErrorCode::kPermission,
           "run the server as the owner, --user"},
@@ -84,6 +92,7 @@ constexpr std::array kCauses = {
     Cause{"No space left on device", StartProblem::kNoSpace, ErrorCode::kNoSpace, kFreeSpace},
     Cause{"Disk quota exceeded", StartProblem::kNoSpace, ErrorCode::kNoSpace, kFreeSpace},
     Cause{"Permission denied", StartProblem::kPermission, ErrorCode::kPermission, ""},
+    Cause{"lock file ", StartProblem::kBusy, ErrorCode::kBusy, "another server runs there"},
     Cause{"incorrect checksum in control file", StartProblem::kCorrupt, ErrorCode::kCorrupt, ""},
     Cause{"control file contains invalid", StartProblem::kCorrupt, ErrorCode::kCorrupt, ""},
     Cause{"references to invalid pages", StartProblem::kCorrupt, ErrorCode::kCorrupt, ""},

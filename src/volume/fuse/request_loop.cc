@@ -23,6 +23,7 @@
 
 #include <cerrno>
 #include <csignal>
+#include <system_error>
 
 #include "foundation/base/log.h"
 
@@ -171,8 +172,15 @@ Status RequestLoop::StartWorker() {
   Worker& worker = workers_.emplace_back();
   ++running_;
   ++idle_;
-  worker.thread =
-      std::thread([this, &worker, own_device = std::move(device)] { WorkerMain(worker, own_device.get()); });
+  try {
+    worker.thread =
+        std::thread([this, &worker, own_device = std::move(device)] { WorkerMain(worker, own_device.get()); });
+  } catch (const std::system_error& error) {
+    workers_.pop_back();
+    --running_;
+    --idle_;
+    return Fail(Error::FromErrno(error.code().value(), "could not start a thread"));
+  }
   return {};
 }
 
@@ -194,7 +202,7 @@ void RequestLoop::WorkerMain(Worker& worker, int device) {
 
 void RequestLoop::ServeRequests(int device) {
   const RequestBuffer buffer;
-  if (!buffer.valid()) return End(ENOMEM);
+  if (!buffer.valid()) return GiveUp();
   while (!ended_) {
     const auto size = Receive(device, buffer);
     if (!size && size.error() == EINTR) continue;
@@ -203,6 +211,16 @@ void RequestLoop::ServeRequests(int device) {
     Process(session_, buffer, *size);
     if (!RequestDone()) return;
   }
+}
+
+// Without memory for a request. The others serve on; the last one ends it all.
+void RequestLoop::GiveUp() {
+  const std::scoped_lock lock(mutex_);
+  --idle_;
+  if (running_ > 1) return;
+  ended_ = true;
+  error_ = ENOMEM;
+  changed_.notify_all();
 }
 
 void RequestLoop::RequestTaken() {

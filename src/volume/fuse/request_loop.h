@@ -37,6 +37,7 @@ class RequestLoop {
   Status StartWorker();  // mutex_ held
   void WorkerMain(Worker& worker, int device);
   void ServeRequests(int device);
+  void GiveUp();
   void RequestTaken();  // starts another thread when nobody is left to listen
   bool RequestDone();   // false: enough others listen, this thread may end
   void End(int error_number);

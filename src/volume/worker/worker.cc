@@ -20,6 +20,7 @@
 #include <array>
 #include <cerrno>
 #include <csignal>
+#include <system_error>
 #include <thread>
 #include <utility>
 
@@ -71,7 +72,11 @@ class Service {
     if (!signals_.valid() || !ended_.valid()) return FailErrno("could not make a worker's descriptors");
     PGS_ASSIGN(session_, fuse::Session::Mount(volume_, options_.mount));
     fuse::RaiseBdiLimits(session_->mount());
-    std::thread([this] { Serve(); }).detach();  // nobody waits for it: Run ends the process, whatever still hangs
+    try {
+      std::thread([this] { Serve(); }).detach();  // nobody waits for it: Run ends the process, whatever still hangs
+    } catch (const std::system_error& error) {
+      return Fail(Error::FromErrno(error.code().value(), "could not start a thread"));
+    }
     return {};
   }
 
