@@ -183,7 +183,7 @@ void SetSharedMemory(Settings& settings) {
 
 // Not below what the WAL was written under (trap 11); a standby's recovery refuses lower values, and prepared
 // transactions need their slots even after a clean stop (trap 34).
-void SetCapacities(const pgdata::ControlFile& control, Settings& settings) {
+void SetCapacities(const pgdata::ControlFile& control, const instance::ServerVersion& version, Settings& settings) {
   const auto at_least = [&](const char* name, uint32_t control_value, uint32_t ours) {
     settings.Set(name, std::to_string(std::max(control_value, ours)));
   };
@@ -192,6 +192,9 @@ void SetCapacities(const pgdata::ControlFile& control, Settings& settings) {
   at_least("max_wal_senders", control.max_wal_senders, 0);
   at_least("max_prepared_transactions", control.max_prepared_transactions, 0);
   at_least("max_locks_per_transaction", control.max_locks_per_transaction, 64);
+  // pg_control does not say for how many origins of replication (of a subscriber) the start has to find room.
+  constexpr const char* kOrigins = "1024";
+  settings.Set("max_replication_slots", kOrigins).SetIfExists("max_active_replication_origins", kOrigins, version);
 }
 
 // The server wants room for two segments, however large they are (trap 39), and keeps no more than that.
@@ -229,7 +232,7 @@ Result<ServerPlan> PlanServer(const ClusterFacts& facts, const RecoveryPlan& rec
   DropRecoveryTargets(plan.settings);
   SetForThrowaway(installation.version, plan.settings);
   SetSharedMemory(plan.settings);
-  SetCapacities(facts.control, plan.settings);
+  SetCapacities(facts.control, installation.version, plan.settings);
   SetWalSize(facts.control, plan.settings);
   SetWalLevel(facts.control, plan.settings);
   // Asked only in archive recovery, and answered "there is none" every time (trap 9): all WAL is in pg_wal already.

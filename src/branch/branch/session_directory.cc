@@ -1,5 +1,6 @@
 #include "branch/branch/session_directory.h"
 
+#include <fcntl.h>
 #include <fmt/core.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -10,6 +11,7 @@
 #include "foundation/base/text.h"
 #include "foundation/io/directory.h"
 #include "foundation/io/file.h"
+#include "postgres/instance/server.h"
 #include "volume/fuse/mount.h"
 
 namespace pgstrata::branch {
@@ -19,6 +21,7 @@ using namespace std::chrono_literals;
 
 constexpr auto kServerGrace = 5s;
 constexpr std::string_view kSessionPrefix = "open-";
+constexpr std::string_view kSocketDirectory = "/tmp/pgstrata-";
 // ".s.PGSQL.5432.lock" and its slash.
 constexpr size_t kLongestSocketName = 20;
 
@@ -42,12 +45,19 @@ Result<io::FileLock> EnterSessions(const std::string& sessions, mode_t mode) {
 
 Result<std::string> MakeSocketDirectory(const std::string& session, const io::UserIdentity& owner) {
   if (session.size() + kLongestSocketName < sizeof(sockaddr_un::sun_path)) return session;
-  PGS_ASSIGN(std::string directory, MakeTemporaryDirectory("/tmp/pgstrata-"));
+  PGS_ASSIGN(std::string directory, MakeTemporaryDirectory(std::string(kSocketDirectory)));
   PGS_TRY(io::ChangeOwner(directory, owner.uid, owner.gid));
   if (::symlink(directory.c_str(), (session + "/socket").c_str()) != 0) {
     return FailErrno("could not create \"" + session + "/socket\"");
   }
   return directory;
+}
+
+// The session is its server's to write: a link in it is believed only as far as it was made here.
+bool IsSocketDirectory(std::string_view path) {
+  constexpr size_t kRandom = 6;  // mkdtemp(3)
+  return path.starts_with(kSocketDirectory) && path.size() == kSocketDirectory.size() + kRandom &&
+         path.find('/', kSocketDirectory.size()) == std::string_view::npos;
 }
 
 // Whether `pid` is a server of this session: its command line names the session's directory. A reused pid does not.
@@ -95,17 +105,24 @@ Result<SessionDirectory> SessionDirectory::Create(const std::string& home, const
 
 Status SessionDirectory::WriteFile(std::string_view name, std::string_view content) const {
   const std::string path = File(name);
-  PGS_TRY(io::WriteWholeFile(path, content));
+  if (io::Exists(path)) PGS_TRY(io::RemoveFile(path));
+  // Never through a link that the server's user may have put there.
+  PGS_ASSIGN(io::File file, io::File::Open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600));
+  PGS_TRY(file.WriteAt(0, AsBytes(content)));
   if (owner_.uid == ::geteuid()) return {};
   return io::ChangeOwner(path, owner_.uid, owner_.gid);
 }
 
 Status EndServerOf(const std::string& path) {
   const auto pid = RunningServer(path);
-  if (!pid) return {};
-  PGS_ASSIGN(io::Process server, io::Process::Adopt(*pid));
-  PGS_TRY(server.Signal(SIGCONT));  // whoever died may have held its connections
-  return server.End(SIGQUIT, kServerGrace);
+  if (pid) {
+    PGS_ASSIGN(io::Process server, io::Process::Adopt(*pid));
+    PGS_TRY(server.Signal(SIGQUIT));
+    PGS_TRY(server.Signal(SIGCONT));  // whoever died may have held its connections
+    PGS_ASSIGN(const auto ended, server.Wait(kServerGrace));
+    if (ended) return {};  // and it has waited for its children
+  }
+  return instance::EndServerProcesses(path + "/mnt");
 }
 
 Status UnmountSession(const std::string& path) {
@@ -113,7 +130,7 @@ Status UnmountSession(const std::string& path) {
 }
 
 Status RemoveSession(const std::string& path) {
-  if (const auto socket = io::ReadLink(path + "/socket"); socket && socket->starts_with("/tmp/pgstrata-")) {
+  if (const auto socket = io::ReadLink(path + "/socket"); socket && IsSocketDirectory(*socket)) {
     PGS_TRY(io::RemoveTree(*socket));
   }
   PGS_TRY(io::RemoveTree(path));
