@@ -3,6 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include "foundation/io/file.h"
+#include "tests/support/scratch_directory.h"
+
 namespace pgstrata::branch {
 namespace {
 
@@ -41,6 +44,19 @@ TEST(Traps, Trap20SlotsAreNotSynchronizedWhereThatExists) {
 TEST(Traps, Trap24EventTriggersAreOffWhereLoginsFireThem) {
   EXPECT_EQ(Planned(16, 0, {"event_triggers"}), "");
   EXPECT_EQ(Planned(17, 0, {"event_triggers"}), "event_triggers=off");
+}
+
+// Only a library that is known to be missing is loaded all the same, for the server to say so.
+TEST(Traps, Trap23LibrariesAreNotTakenForMissingWherePgConfigFails) {
+  const test::ScratchDirectory bin;
+  ASSERT_TRUE(io::WriteWholeFile(bin.path() + "/pg_config", "#!/bin/sh\nexit 1\n", 0755).has_value());
+  const instance::Installation installation{.bin_directory = bin.path(), .version = {15, 0}, .psql = ""};
+  const SourceConfiguration configuration{.settings = {{"shared_preload_libraries", "unheard_of"}}};
+  const auto plan = PlanServer({}, {}, configuration, {}, installation, "/session");
+  ASSERT_TRUE(plan.has_value()) << plan.error().message();
+  EXPECT_EQ(*plan->settings.Find("shared_preload_libraries"), "");
+  ASSERT_EQ(plan->warnings.size(), 1U);
+  EXPECT_TRUE(plan->warnings[0].contains("unheard_of")) << plan->warnings[0];
 }
 
 TEST(Traps, Trap39WalHasRoomForTwoSegmentsOfAnySize) {
