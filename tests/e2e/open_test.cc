@@ -1,5 +1,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include "foundation/base/text.h"
 #include "foundation/io/file.h"
@@ -7,6 +8,8 @@
 
 namespace pgstrata::test {
 namespace {
+
+using ::testing::HasSubstr;
 
 TEST(Open, OnlineBackupAnswersAndStaysUntouched) {
   PostgresCluster cluster;
@@ -60,6 +63,43 @@ TEST(Open, NeedsNoRoot) {
   EXPECT_EQ(run.status.AsShell(), 0) << run.standard_error;
   EXPECT_EQ(run.standard_output, "10|postgres\n");
   EXPECT_EQ(program.Leftovers(), "");
+}
+
+// Of a psql that is typed in a shell, too.
+TEST(Open, EveryPsqlNamesTheSourceAndReadsItsUsersOwnFile) {
+  PostgresCluster cluster;
+  cluster.Start();
+  const std::string source = cluster.BaseBackup("monday");
+  const PgstrataProgram program;
+  const std::string own = program.directory().WriteFile("psqlrc", "\\set greeting 'it is mine'\n");
+  const std::string psql = '"' + PostgresProgram("psql") + "\" -qAtc '\\echo :PROMPT1' -c '\\echo :greeting'";
+  const std::string shell = program.directory().WriteFile("shell", "#!/bin/sh\n" + psql + '\n');
+  ASSERT_EQ(::chmod(shell.c_str(), 0755), 0);
+  const io::Environment environment = {{"PSQLRC", own}, {"SHELL", shell}};
+  for (const std::vector<std::string>& way :
+       {std::vector<std::string>{"-c", "\\echo :PROMPT1", "-c", "\\echo :greeting"},
+        {"--exec", "--", "/bin/sh", "-c", psql},
+        {"--shell"}}) {
+    std::vector<std::string> arguments = {"open", source, "-q"};
+    arguments.insert(arguments.end(), way.begin(), way.end());
+    const auto run = program.Run(arguments, environment);
+    EXPECT_EQ(run.standard_output, "monday %/%R%x%# \nit is mine\n") << way[0] << run.standard_error;
+  }
+  EXPECT_EQ(program.Leftovers(), "");
+}
+
+TEST(Open, ReportNamesTheWholePathOfTheSource) {
+  PostgresCluster cluster;
+  cluster.Start();
+  const std::string source = cluster.BaseBackup("monday");
+  const PgstrataProgram program;
+  const std::string file = program.directory().Path("report.json");
+  const auto run = program.Run({"open", source + "/.", "--json", file, "-c", "select 1"});
+  EXPECT_EQ(run.status.AsShell(), 0) << run.standard_error;
+  EXPECT_THAT(run.standard_error, HasSubstr("opened monday (PostgreSQL "));
+  const std::string named = "\"source\": \"" + source + '"';
+  EXPECT_THAT(io::ReadWholeFile(file).value_or(""), HasSubstr(named));
+  EXPECT_THAT(program.Run({"info", source, "--json"}).standard_output, HasSubstr(named));
 }
 
 // They start on one processor: nothing of that may be left when the client works.

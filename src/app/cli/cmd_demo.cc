@@ -11,10 +11,7 @@ void AddDemoCommand(CommandLine& line) {
   Command command = line.Add("demo", "Lose a table of a small cluster, open its backup, and get the rows back");
   AddServerArguments(command, request->pg_bin, request->user);
   command.Examples({"pgstrata demo"});
-  command.Run([request](Output& output) -> Result<int> {
-    PGS_TRY(TellDemo(*request, output));
-    return 0;
-  });
+  command.Run([request](Output& output) { return TellDemo(*request, output); });
 }
 
 }  // namespace pgstrata::cli

@@ -37,9 +37,10 @@ std::string ShellProgram() {
 
 Result<std::vector<std::string>> ClientCommand(const OpenArguments& arguments, const branch::Session& session,
                                                const std::string& source_name) {
+  PGS_TRY(branch::WritePsqlrc(session, source_name));
   if (arguments.exec) return arguments.trailing;
   if (arguments.shell) return std::vector{ShellProgram()};
-  PGS_ASSIGN(auto argv, branch::PsqlCommand(session, source_name));
+  PGS_ASSIGN(auto argv, branch::PsqlCommand(session));
   argv.insert(argv.end(), arguments.psql_script.begin(), arguments.psql_script.end());
   argv.insert(argv.end(), arguments.trailing.begin(), arguments.trailing.end());
   return argv;
@@ -127,7 +128,7 @@ class OpenRun {
     PGS_TRY(session.Admit());
     PGS_ASSIGN(const ClientEnd end, client_->Wait(signals_, session.worker_pidfd()));
     if (!arguments_.json_file.empty()) {
-      PGS_TRY(WriteReport(arguments_.json_file, session, source_.display_name, watch_.milliseconds()));
+      PGS_TRY(WriteReport(arguments_.json_file, session, source_.path, watch_.milliseconds()));
     }
     Error gone(ErrorCode::kIo, "the mount of \"" + source_.display_name + "\" ended while it was in use");
     if (end.worker_died) return std::unexpected(std::move(gone).WithHint(session.WorkerLogTail()));

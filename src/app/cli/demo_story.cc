@@ -1,11 +1,17 @@
 #include "app/cli/demo_story.h"
 
+#include <fcntl.h>
 #include <fmt/core.h>
 #include <fmt/ostream.h>
+#include <poll.h>
 #include <unistd.h>
 
+#include <array>
+#include <csignal>
 #include <ostream>
 
+#include "app/cli/exit_status.h"
+#include "app/cli/signals.h"
 #include "backup/source/source.h"
 #include "branch/branch/psql.h"
 #include "branch/branch/session.h"
@@ -25,26 +31,30 @@ constexpr std::string_view kMakeOrders =
     "FROM generate_series(1, 200000) i; ALTER TABLE orders ADD PRIMARY KEY (id)";
 constexpr std::string_view kMakeOthers =
     "CREATE TABLE history AS SELECT i AS id, repeat(md5(i::text), 20) AS event FROM generate_series(1, 150000) i";
-constexpr std::string_view kSumOrders = "SELECT count(*) || ' orders, ' || sum(amount) || ' in all' FROM orders";
+constexpr std::string_view kSumOrders = "SELECT count(*) || ' orders, ' || round(sum(amount), 2) || ' in all' FROM orders";
 
+// What it made is gone when it is destroyed. A signal ends it at the next look: signals_ is read by nobody else before.
 class Demo {
  public:
-  Demo(const DemoRequest& request, Output& output) : request_(request), output_(output) {}
+  Demo(const DemoRequest& request, const SignalQueue& signals, Output& output)
+      : request_(request), signals_(signals), output_(output) {}
   ~Demo() {
+    session_.reset();
+    production_.reset();
     server_ = {};
-    if (!directory_.empty()) static_cast<void>(io::RemoveTree(directory_));
+    if (directory_.empty()) return;
+    static_cast<void>(instance::EndServerProcesses(Production()));  // an interrupted initdb's
+    static_cast<void>(io::RemoveTree(directory_));
   }
   Demo(const Demo&) = delete;
   Demo& operator=(const Demo&) = delete;
 
   Status Tell() {
-    PGS_TRY(Prepare());
-    PGS_TRY(MakeProduction());
-    PGS_TRY(TakeBackup());
-    PGS_TRY(DropTable());
-    PGS_TRY(OpenBackup());
-    PGS_TRY(CopyBack());
-    PGS_TRY(Close());
+    for (const auto step : {&Demo::Prepare, &Demo::MakeProduction, &Demo::TakeBackup, &Demo::DropTable,
+                            &Demo::OpenBackup, &Demo::CopyBack, &Demo::Close}) {
+      PGS_TRY(NotInterrupted());
+      PGS_TRY((this->*step)());
+    }
     Say("production has its rows back, and the backup is as it was");
     return {};
   }
@@ -79,7 +89,7 @@ class Demo {
                                                  .socket_directory = directory_,
                                                  .user = SpawnUser(),
                                                  .stop_when_parent_dies = true}));
-    auto connection = instance::WaitUntilReady(server_, {});
+    auto connection = instance::WaitUntilReady(server_, {.cancel_fd = signals_.fd()}, {.cancel_fd = signals_.fd()});
     if (!connection) return std::unexpected(std::move(connection).error());
     production_ = *std::move(connection);
     PGS_TRY(production_->Execute(std::string(kMakeOrders)));
@@ -110,16 +120,17 @@ class Demo {
     const Stopwatch watch;
     PGS_ASSIGN(auto source, source::Resolve({.source = Backup()}));
     const branch::OpenEvents events{.warning = [this](const std::string& text) { Say("warning: " + text); },
-                                    .progress = [](const std::string&) {}};
+                                    .progress = [](const std::string&) {},
+                                    .cancel_fd = signals_.fd()};
     PGS_ASSIGN(
         session_,
         branch::Session::Open(
             {.image = std::move(source.image), .wal_archives = {}, .pg_bin = request_.pg_bin, .user = request_.user},
             events));
-    PGS_ASSIGN(auto argv, branch::PsqlCommand(*session_, "backup"));
+    PGS_ASSIGN(auto argv, branch::PsqlCommand(*session_));
     argv.insert(argv.end(), {"-XAtc", std::string(kSumOrders)});
-    PGS_ASSIGN(const auto run, io::RunAndCapture({.argv = argv, .environment = session_->ClientEnvironment()}));
-    Step("opened the backup and asked it: " + std::string(TrimWhitespace(run.standard_output)), watch);
+    PGS_ASSIGN(const std::string orders, Run({.argv = argv, .environment = session_->ClientEnvironment()}));
+    Step("opened the backup and asked it: " + orders, watch);
     Say(fmt::format("  {} were copied for that, of {} in the backup", FormatBytes(session_->LayerBytes()),
                     FormatBytes(io::AllocatedBytes(Backup()).value_or(0))));
     return {};
@@ -149,14 +160,43 @@ class Demo {
     return instance::StopServer(server_, instance::StopMode::kFast);
   }
 
+  // A program of PostgreSQL as the servers' user, to its end.
   Status Run(const std::vector<std::string>& argv) {
     io::Environment environment = io::CurrentEnvironment();
     client::RemoveLibpqEnvironment(environment);
-    PGS_ASSIGN(const auto run,
-               io::RunAndCapture(
-                   {.argv = argv, .environment = environment, .user = SpawnUser(), .working_directory = directory_}));
-    if (run.status.AsShell() == 0) return {};
-    return Fail(ErrorCode::kIo, "\"" + argv[0] + "\" failed: " + std::string(TrimWhitespace(run.standard_error)));
+    PGS_TRY(Run({.argv = argv, .environment = environment, .user = SpawnUser(), .working_directory = directory_}));
+    return {};
+  }
+
+  // What it wrote to standard output. Its own children are ended with it: it has a process group to itself.
+  Result<std::string> Run(io::SpawnOptions options) {
+    const std::string output_file = directory_ + "/output";
+    const std::string error_file = directory_ + "/errors";
+    PGS_ASSIGN(const auto output, io::File::Open(output_file, O_WRONLY | O_CREAT | O_TRUNC));
+    PGS_ASSIGN(const auto errors, io::File::Open(error_file, O_WRONLY | O_CREAT | O_TRUNC));
+    options.standard_input = -1;
+    options.standard_output = output.fd();
+    options.standard_error = errors.fd();
+    options.new_session = true;
+    options.signal_when_parent_dies = SIGTERM;
+    PGS_ASSIGN(auto process, io::Process::Spawn(options));
+    std::array<pollfd, 2> polled{pollfd{process.pidfd(), POLLIN, 0}, pollfd{signals_.fd(), POLLIN, 0}};
+    while (::poll(polled.data(), polled.size(), -1) < 0) {
+      if (errno != EINTR) return FailErrno("could not wait for \"" + options.argv[0] + '"');
+    }
+    if (polled[0].revents == 0) ::kill(-process.pid(), SIGKILL);
+    PGS_ASSIGN(const auto status, process.Wait());
+    PGS_TRY(NotInterrupted());
+    PGS_ASSIGN(const std::string wrote, io::ReadWholeFile(output_file));
+    if (status->AsShell() == 0) return std::string(TrimWhitespace(wrote));
+    PGS_ASSIGN(const std::string complaint, io::ReadWholeFile(error_file));
+    return Fail(ErrorCode::kIo, "\"" + options.argv[0] + "\" failed: " + std::string(TrimWhitespace(complaint)));
+  }
+
+  [[nodiscard]] Status NotInterrupted() const {
+    pollfd polled{signals_.fd(), POLLIN, 0};
+    if (::poll(&polled, 1, 0) <= 0) return {};
+    return Fail(ErrorCode::kCancelled, "the demo was interrupted");
   }
 
   [[nodiscard]] std::optional<io::UserIdentity> SpawnUser() const {
@@ -171,6 +211,7 @@ class Demo {
   void Say(const std::string& text) { fmt::print(output_.out, "            {}\n", text); }
 
   const DemoRequest& request_;
+  const SignalQueue& signals_;
   Output& output_;
   std::string directory_;
   instance::Installation installation_;
@@ -182,6 +223,13 @@ class Demo {
 
 }  // namespace
 
-Status TellDemo(const DemoRequest& request, Output& output) { return Demo(request, output).Tell(); }
+Result<int> TellDemo(const DemoRequest& request, Output& output) {
+  PGS_ASSIGN(SignalQueue signals, SignalQueue::Create());
+  Demo demo(request, signals, output);
+  const Status told = demo.Tell();
+  if (const auto signal = signals.Take()) return kExitSignalBase + signal->number;
+  PGS_TRY(told);
+  return kExitOk;
+}
 
 }  // namespace pgstrata::cli

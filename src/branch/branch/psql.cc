@@ -36,20 +36,21 @@ std::string UsersOwnPsqlrc() {
 
 }  // namespace
 
-Result<std::vector<std::string>> PsqlCommand(const Session& session, std::string_view source_name) {
-  const std::string& psql = session.installation().psql;
-  if (psql.empty()) {
-    return std::unexpected(Error(ErrorCode::kUnavailable, "psql is not installed")
-                               .WithHint("install postgresql-client, or use --exec or --shell with another client"));
-  }
+Status WritePsqlrc(const Session& session, std::string_view source_name) {
   std::string psqlrc;
   if (const std::string own = UsersOwnPsqlrc(); !own.empty() && io::Exists(own)) {
     psqlrc += "\\i " + QuoteMetaCommandArgument(own) + '\n';
   }
   const std::string prompt = QuoteMetaCommandArgument(EscapePrompt(source_name) + " %/%R%x%# ");
   psqlrc += fmt::format("\\set PROMPT1 {0}\n\\set PROMPT2 {0}\n", prompt);
-  PGS_TRY(session.directory().WriteFile("psqlrc", psqlrc));
-  return std::vector{psql};
+  return session.directory().WriteFile("psqlrc", psqlrc);
+}
+
+Result<std::vector<std::string>> PsqlCommand(const Session& session) {
+  const std::string& psql = session.installation().psql;
+  if (!psql.empty()) return std::vector{psql};
+  return std::unexpected(Error(ErrorCode::kUnavailable, "psql is not installed")
+                             .WithHint("install postgresql-client, or use --exec or --shell with another client"));
 }
 
 }  // namespace pgstrata::branch

@@ -1,0 +1,118 @@
+// The demo tells its whole story, and leaves nothing, told to the end or not.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <csignal>
+
+#include "foundation/base/text.h"
+#include "foundation/io/directory.h"
+#include "foundation/io/file.h"
+#include "tests/e2e/pgstrata_program.h"
+
+namespace pgstrata::test {
+namespace {
+
+using namespace std::chrono_literals;
+using ::testing::ContainsRegex;
+using ::testing::HasSubstr;
+
+constexpr auto kPatience = 120s;
+constexpr std::string_view kDirectories = "/tmp/pgstrata-demo-";
+constexpr const char* kRows = "200000 orders, 9999000.00 in all";
+
+// The demo's own directory as `text` names it, or nothing.
+std::string DirectoryIn(std::string_view text) {
+  const size_t at = text.find(kDirectories);
+  if (at == std::string_view::npos) return {};
+  return std::string(text.substr(at, kDirectories.size() + std::string_view("XXXXXX").size()));
+}
+
+// What the children of `parent` name on their command lines.
+std::string DirectoryOfChildren(pid_t parent) {
+  const auto names = io::ListDirectory("/proc");
+  for (const auto& name : *names) {
+    const auto status = io::ReadWholeFile("/proc/" + name + "/status");
+    if (!status || !status->contains("\nPPid:\t" + std::to_string(parent) + '\n')) continue;
+    const auto command_line = io::ReadWholeFile("/proc/" + name + "/cmdline");
+    if (!command_line) continue;
+    if (std::string directory = DirectoryIn(*command_line); !directory.empty()) return directory;
+  }
+  return {};
+}
+
+// The directory, and the processes that name it or work in it.
+std::string LeftOf(const std::string& directory) {
+  std::string left = io::Exists(directory) ? directory + '\n' : "";
+  const auto names = io::ListDirectory("/proc");
+  for (const auto& name : *names) {
+    if (!ParseDecimal(name)) continue;
+    const auto command_line = io::ReadWholeFile("/proc/" + name + "/cmdline");
+    const auto works_in = io::ReadLink("/proc/" + name + "/cwd");
+    const bool named = command_line && command_line->contains(directory);
+    if (named || (works_in && works_in->starts_with(directory))) left += "process " + name + '\n';
+  }
+  return left;
+}
+
+void ExpectWholeStory(const io::Captured& run) {
+  EXPECT_EQ(run.status.AsShell(), 0) << run.standard_error;
+  EXPECT_EQ(run.standard_error, "");
+  const auto lines = SplitLines(run.standard_output);
+  ASSERT_EQ(lines.size(), 8U) << run.standard_output;
+  const std::vector<std::string> story = {"made a small production cluster: " + std::string(kRows),
+                                          "took a base backup: " + std::string(kDirectories),
+                                          "production: DROP TABLE orders",
+                                          "opened the backup and asked it: " + std::string(kRows),
+                                          "were copied for that, of ",
+                                          "copied the table back with pg_dump and psql",
+                                          "closed the opened backup",
+                                          "production has its rows back, and the backup is as it was"};
+  for (size_t i = 0; i < story.size(); ++i) EXPECT_THAT(lines[i], HasSubstr(story[i]));
+  EXPECT_THAT(lines[0], ContainsRegex("^ +[0-9]+\\.[0-9]+ s  "));
+  EXPECT_THAT(lines[5], HasSubstr(kRows));
+  EXPECT_EQ(LeftOf(DirectoryIn(lines[1])), "");
+}
+
+TEST(Demo, GetsTheRowsBackAndLeavesNothing) {
+  const PgstrataProgram program;
+  ExpectWholeStory(program.Run({"demo"}));
+  EXPECT_EQ(program.Leftovers(), "");
+}
+
+TEST(Demo, NeedsNoRoot) {
+  const PgstrataProgram program;
+  ExpectWholeStory(
+      TryRun({PgstrataProgram::Path(), "demo"}, {{"PGSTRATA_HOME", program.home()}, {"PG_BIN", PostgresBin()}}));
+  EXPECT_EQ(program.Leftovers(), "");
+}
+
+// In the middle of initdb, of pg_basebackup, and of pg_dump with a session open: a program of its own, then a session,
+// has to be ended with it.
+TEST(Demo, InterruptedInTheMiddleLeavesNothing) {
+  for (const std::string after : {"", "made a small production cluster", "asked it"}) {
+    const PgstrataProgram program;
+    io::Process process = program.Start({"demo"});
+    std::string directory;
+    const auto deadline = std::chrono::steady_clock::now() + kPatience;
+    const auto reached = [&] {
+      if (directory.empty()) directory = DirectoryOfChildren(process.pid());
+      return !directory.empty() && io::ReadWholeFile(program.directory().Path("out")).value_or("").contains(after);
+    };
+    while (!reached()) {
+      ASSERT_LT(std::chrono::steady_clock::now(), deadline);
+      const auto ended = process.Wait(2ms);
+      ASSERT_TRUE(ended && !*ended) << io::ReadWholeFile(program.directory().Path("err")).value_or("");
+    }
+    ASSERT_TRUE(process.Signal(SIGINT));
+    const auto status = process.Wait(kPatience);
+    ASSERT_TRUE(status && *status);
+    EXPECT_EQ((*status)->AsShell(), 128 + SIGINT) << after;
+    EXPECT_EQ(*io::ReadWholeFile(program.directory().Path("err")), "") << after;
+    EXPECT_EQ(LeftOf(directory), "") << after;
+    EXPECT_EQ(program.Leftovers(), "") << after;
+  }
+}
+
+}  // namespace
+}  // namespace pgstrata::test
