@@ -119,6 +119,18 @@ TEST_F(Traps, Trap23LibrariesThatActAreNotLoaded) {
   EXPECT_EQ(Query(cluster.data_directory(), sql, {"--with-preload", "pg_prewarm"}), "pg_stat_statements, pg_prewarm|2");
 }
 
+// Each takes a place that the start has to find room for, and pg_control does not say for how many.
+TEST_F(Traps, Trap22SubscribersWithManyOriginsStart) {
+  PostgresCluster cluster;
+  cluster.Start({"-c", "max_replication_slots=100"});
+  cluster.Psql(kThousandRows);
+  cluster.Psql(
+      "select pg_replication_origin_create('origin ' || i), pg_replication_origin_advance('origin ' || i, '0/1') "
+      "from generate_series(1, 50) i");
+  cluster.Psql("checkpoint");
+  EXPECT_EQ(Query(cluster.BaseBackup("backup"), "select count(*) from pg_replication_origin_status"), "50");
+}
+
 TEST_F(Traps, Trap23TheServerHasNoNetwork) {
   PostgresCluster cluster;
   Listener production;

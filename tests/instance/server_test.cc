@@ -358,6 +358,35 @@ TEST_F(ServerTest, SaysWhenItHasTakenTheConnectionThatIsWaitedFor) {
   EXPECT_EQ(taken, 1);
 }
 
+// A first backend that takes too long: the wait goes on, and does not run into connections that are held.
+TEST_F(ServerTest, SaysWhenATakenConnectionIsLost) {
+  Server server = Start(Options());
+  client::ConnectionParameters parameters = cluster_.Parameters();
+  parameters.timeout = milliseconds(1000);
+  std::vector<pid_t> stopped;
+  int lost = 0;
+  const WaitOptions options{.on_taken =
+                                [&] {
+                                  if (lost > 0) return;
+                                  ASSERT_TRUE(server.HoldConnections().has_value());
+                                  for (const pid_t pid : Remaining()) {
+                                    if (pid == server.pid()) continue;
+                                    stopped.push_back(pid);
+                                    ::kill(pid, SIGSTOP);
+                                  }
+                                },
+                            .on_lost =
+                                [&] {
+                                  ++lost;
+                                  for (const pid_t pid : stopped) ::kill(pid, SIGCONT);
+                                  ASSERT_TRUE(server.AdmitConnections().has_value());
+                                }};
+  auto connection = WaitUntilReady(server, parameters, options);
+  ASSERT_TRUE(connection.has_value()) << connection.error().message();
+  EXPECT_EQ(lost, 1);
+  EXPECT_EQ(connection->QueryValue("select 1").value_or("?"), "1");
+}
+
 TEST_F(ServerTest, UnknownRoleLeavesTheServerToTryAnother) {
   Server server = Start(Options());
   client::ConnectionParameters parameters = cluster_.Parameters();

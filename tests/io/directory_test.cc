@@ -25,6 +25,16 @@ TEST(DirectoryTest, NamesAreSortedByBytesWithTheirOwnStatus) {
   EXPECT_TRUE(S_ISDIR(entries->at(2).status.st_mode));
 }
 
+TEST(DirectoryTest, WhatIsNoDirectoryIsNotTakenForOne) {
+  const test::ScratchDirectory scratch;
+  ASSERT_TRUE(WriteWholeFile(scratch.path() + "/file", "").has_value());
+  ASSERT_EQ(::symlink("nowhere", (scratch.path() + "/dangling").c_str()), 0);
+  ASSERT_EQ(::symlink(".", (scratch.path() + "/here").c_str()), 0);
+  EXPECT_FALSE(MakeDirectories(scratch.path() + "/file").has_value());
+  EXPECT_FALSE(MakeDirectories(scratch.path() + "/dangling").has_value());
+  EXPECT_TRUE(MakeDirectories(scratch.path() + "/here").has_value());
+}
+
 TEST(DirectoryTest, WhatCannotBeListedIsNamed) {
   const auto listed = ListDirectoryWithStatus("/no/such/directory");
   ASSERT_FALSE(listed.has_value());
