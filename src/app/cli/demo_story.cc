@@ -31,7 +31,8 @@ constexpr std::string_view kMakeOrders =
     "FROM generate_series(1, 200000) i; ALTER TABLE orders ADD PRIMARY KEY (id)";
 constexpr std::string_view kMakeOthers =
     "CREATE TABLE history AS SELECT i AS id, repeat(md5(i::text), 20) AS event FROM generate_series(1, 150000) i";
-constexpr std::string_view kSumOrders = "SELECT count(*) || ' orders, ' || round(sum(amount), 2) || ' in all' FROM orders";
+constexpr std::string_view kSumOrders =
+    "SELECT count(*) || ' orders, ' || round(sum(amount), 2) || ' in all' FROM orders";
 
 // What it made is gone when it is destroyed. A signal ends it at the next look: signals_ is read by nobody else before.
 class Demo {
