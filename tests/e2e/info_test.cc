@@ -2,6 +2,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
+#include <csignal>
 #include <filesystem>
 #include <map>
 
@@ -15,6 +17,7 @@ namespace pgstrata::test {
 namespace {
 
 namespace fs = std::filesystem;
+using namespace std::chrono_literals;
 using codec::Json;
 using ::testing::HasSubstr;
 
@@ -37,6 +40,19 @@ Fields ControlData(const std::string& directory) {
 
 // "0/2000028 (file 000000010000000000000002)" without what follows the first word.
 std::string FirstWord(const std::string& text) { return text.substr(0, text.find(' ')); }
+
+// The worker of an `open` that runs.
+pid_t WorkerOf(pid_t open) {
+  const std::string task = "/proc/" + std::to_string(open) + "/task/" + std::to_string(open);
+  const auto children = io::ReadWholeFile(task + "/children");
+  for (const std::string_view child : Split(*children, ' ')) {
+    const auto pid = ParseDecimal(child);
+    if (!pid) continue;
+    const auto name = io::ReadWholeFile("/proc/" + std::to_string(*pid) + "/comm");
+    if (name && TrimWhitespace(*name) == "pgstrata-worker") return static_cast<pid_t>(*pid);
+  }
+  return 0;
+}
 
 class Info : public ::testing::Test {
  protected:
@@ -190,6 +206,27 @@ TEST_F(Info, WhatARunningServerUsesIsDescribedAndCannotBeOpened) {
     EXPECT_THAT(info["hint"].get<std::string>(), HasSubstr("pg_basebackup"));
   }
   EXPECT_THAT(Describe(copy)["obstacle"].get<std::string>(), HasSubstr(space));
+}
+
+// The search for servers that use the source's tablespaces meets the server of a branch, whose mount may be stuck.
+TEST_F(Info, BranchWhoseMountAnswersNobodyHoldsNothingUp) {
+  PostgresCluster cluster;
+  cluster.Start();
+  const std::string space = directory_.MakeDirectory("space");
+  cluster.Psql("create tablespace space location '" + space + "'");
+  const std::string backup = cluster.BaseBackup("backup", {"-T", space + '=' + directory_.Path("space_copy")});
+  io::Process open = program_.StartWaiting(backup);
+  const pid_t worker = WorkerOf(open.pid());
+  ASSERT_GT(worker, 0);
+  ASSERT_EQ(::kill(worker, SIGSTOP), 0);
+  io::Process info = program_.Start({"info", backup, "--json"});
+  const auto ended = info.Wait(20s);
+  ASSERT_EQ(::kill(worker, SIGCONT), 0);
+  ASSERT_TRUE(ended.has_value() && ended->has_value()) << "info waits for the mount of a branch";
+  EXPECT_THAT(io::ReadWholeFile(program_.directory().Path("out")).value(), HasSubstr("\"can_be_opened\": true"));
+  ASSERT_TRUE(open.Signal(SIGTERM).has_value());
+  ASSERT_TRUE(open.Wait().has_value());
+  EXPECT_EQ(program_.Leftovers(), "");
 }
 
 }  // namespace
