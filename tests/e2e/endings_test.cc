@@ -160,6 +160,22 @@ TEST_F(Endings, KilledCommandIsCleanedUpByItsWorker) {
   ExpectNothingLeftSoon();
 }
 
+// Among them the moments at which the server is stopped to hold psql's connection. Before there is a worker, only
+// doctor knows of what was begun.
+TEST_F(Endings, KilledAtAnyMomentItIsCleanedUpOrRepaired) {
+  for (int delay_ms = 0; delay_ms <= 400; delay_ms += 20) {
+    io::Process process = program_.Start({"open", Source(), "-q", "-c", "select 1"});
+    std::this_thread::sleep_for(std::chrono::milliseconds(delay_ms));
+    ASSERT_TRUE(process.Signal(SIGKILL));
+    ASSERT_TRUE(process.Wait(kPatience));
+    const bool nothing_left = Eventually([this] {
+      static_cast<void>(program_.Run({"doctor", "--repair"}));
+      return program_.Leftovers().empty();
+    });
+    EXPECT_TRUE(nothing_left) << delay_ms << ": " << program_.Leftovers();
+  }
+}
+
 TEST_F(Endings, KilledWorkerEndsTheSessionWithAnError) {
   io::Process process = program_.StartWaiting(Source());
   const pid_t worker = WorkerPid();
