@@ -163,7 +163,7 @@ TEST_F(Endings, KilledCommandIsCleanedUpByItsWorker) {
 // Among them the moments at which the server is stopped to hold psql's connection. Before there is a worker, only
 // doctor knows of what was begun.
 TEST_F(Endings, KilledAtAnyMomentItIsCleanedUpOrRepaired) {
-  for (int delay_ms = 0; delay_ms <= 400; delay_ms += 20) {
+  for (int delay_ms = 0; delay_ms <= 400; delay_ms += 40) {
     io::Process process = program_.Start({"open", Source(), "-q", "-c", "select 1"});
     std::this_thread::sleep_for(std::chrono::milliseconds(delay_ms));
     ASSERT_TRUE(process.Signal(SIGKILL));
