@@ -1,6 +1,6 @@
 // The log: the one global of the program. Commands write steps and errors to their own streams; this is for what a
-// process without a terminal (a worker) has to say. Until ToFile is called it goes to standard error, warnings and errors
-// only. Write and what calls it are safe from several threads.
+// process without a terminal (a worker) has to say. Until ToFile is called it goes to standard error, warnings and
+// errors only. Write and what calls it are safe from several threads.
 #pragma once
 
 #include <fmt/core.h>

@@ -79,7 +79,8 @@ std::unexpected<Error> Damaged(std::string why) {
 }
 
 std::unexpected<Error> Unsupported(std::string what, std::string hint) {
-  return Fail(Error(ErrorCode::kUnsupported, fmt::format("\"{}\": {}", kControlFilePath, what)).WithHint(std::move(hint)));
+  return Fail(
+      Error(ErrorCode::kUnsupported, fmt::format("\"{}\": {}", kControlFilePath, what)).WithHint(std::move(hint)));
 }
 
 bool ChecksumStandsAt(ByteView bytes, size_t position) {
