@@ -13,6 +13,7 @@
 #include "foundation/base/text.h"
 #include "foundation/io/directory.h"
 #include "foundation/io/file.h"
+#include "foundation/io/proc.h"
 
 namespace pgstrata::source {
 namespace {
@@ -33,8 +34,6 @@ struct FileId {
   }
 };
 
-std::string Proc(pid_t pid, std::string_view name) { return JoinPath("/proc/" + std::to_string(pid), name); }
-
 // Line 1 of postmaster.pid; a stand-alone backend writes its pid with a minus.
 pid_t ParsePid(std::string_view line) {
   line = TrimWhitespace(line);
@@ -48,7 +47,7 @@ bool IsAlive(pid_t pid) { return pid > 0 && (::kill(pid, 0) == 0 || errno == EPE
 
 // Some distributions start the server by the name "postmaster".
 bool IsServerProcess(pid_t pid) {
-  const auto program = io::ReadWholeFile(Proc(pid, "comm"), kLockFileLimit);
+  const auto program = io::ReadWholeFile(io::ProcPath(pid, "comm"), kLockFileLimit);
   if (!program) return false;
   const std::string_view name = TrimWhitespace(*program);
   return name == "postgres" || name == "postmaster";
@@ -56,13 +55,8 @@ bool IsServerProcess(pid_t pid) {
 
 // The oldest first, which is the postmaster as a rule.
 std::vector<pid_t> ServerProcesses() {
-  std::vector<pid_t> pids;
-  const auto names = io::ListDirectory("/proc");
-  if (!names) return pids;
-  for (const auto& name : *names) {
-    const pid_t pid = ParsePid(name);
-    if (pid > 0 && IsServerProcess(pid)) pids.push_back(pid);
-  }
+  auto pids = io::ListProcesses();
+  std::erase_if(pids, [](pid_t pid) { return !IsServerProcess(pid); });
   std::ranges::sort(pids);
   return pids;
 }
@@ -70,7 +64,8 @@ std::vector<pid_t> ServerProcesses() {
 // As far as the kernel knows it without asking the file system: it may be a mount that answers nobody.
 std::optional<FileId> WorkingDirectoryOf(pid_t pid) {
   struct statx status{};
-  if (::statx(AT_FDCWD, Proc(pid, "cwd").c_str(), AT_STATX_DONT_SYNC, STATX_INO, &status) != 0) return std::nullopt;
+  if (::statx(AT_FDCWD, io::ProcPath(pid, "cwd").c_str(), AT_STATX_DONT_SYNC, STATX_INO, &status) != 0)
+    return std::nullopt;
   return FileId{::makedev(status.stx_dev_major, status.stx_dev_minor), status.stx_ino};
 }
 
@@ -112,7 +107,7 @@ Result<std::vector<Graft>> GraftsOf(const image::Image& image) {
 // Whether the process works on the mount of a branch of this program, which shows directories of its own. Such a mount
 // may be one that answers nobody: no path below it may be looked up.
 bool WorksInABranch(pid_t pid, const FileId& working_directory) {
-  const auto mounts = io::ReadWholeFile(Proc(pid, "mountinfo"));
+  const auto mounts = io::ReadWholeFile(io::ProcPath(pid, "mountinfo"));
   if (!mounts) return false;
   const std::string device =
       std::to_string(::major(working_directory.device)) + ':' + std::to_string(::minor(working_directory.device));
@@ -125,14 +120,14 @@ bool WorksInABranch(pid_t pid, const FileId& working_directory) {
 
 // What `name` of the process's working directory is. The process may have another root: its links are read there.
 std::optional<FileId> PartOf(pid_t pid, const std::string& name) {
-  const std::string path = JoinPath(Proc(pid, "cwd"), name);
+  const std::string path = JoinPath(io::ProcPath(pid, "cwd"), name);
   const auto target = io::ReadLink(path);
-  return FileId::Of(target && target->starts_with('/') ? Proc(pid, "root") + *target : path);
+  return FileId::Of(target && target->starts_with('/') ? io::ProcPath(pid, "root") + *target : path);
 }
 
 std::vector<FileId> PartsOf(pid_t pid) {
   std::vector<std::string> names = {std::string(kWal)};
-  if (const auto tablespaces = io::ListDirectory(JoinPath(Proc(pid, "cwd"), kTablespaces))) {
+  if (const auto tablespaces = io::ListDirectory(JoinPath(io::ProcPath(pid, "cwd"), kTablespaces))) {
     for (const auto& name : *tablespaces) names.push_back(JoinPath(kTablespaces, name));
   }
   std::vector<FileId> parts;

@@ -6,40 +6,27 @@
 #include <vector>
 
 #include "foundation/base/text.h"
-#include "foundation/io/directory.h"
 #include "foundation/io/file.h"
+#include "foundation/io/proc.h"
 
 namespace pgstrata::io {
 namespace {
 
-std::string TaskDirectory(pid_t process) { return "/proc/" + std::to_string(process) + "/task"; }
-
-std::vector<pid_t> ToPids(const std::vector<std::string_view>& names) {
-  std::vector<pid_t> pids;
-  for (const auto name : names) {
-    if (const auto pid = ParseDecimal(name)) pids.push_back(static_cast<pid_t>(*pid));
-  }
-  return pids;
-}
-
-// Empty when the process is gone.
-std::vector<pid_t> ThreadsOf(pid_t process) {
-  const auto names = ListDirectory(TaskDirectory(process));
-  if (!names) return {};
-  return ToPids({names->begin(), names->end()});
-}
-
 // The kernel's own list: it may miss one while another ends, which another look finds, and costs one file where looking
 // through all of /proc costs milliseconds. An error where the kernel was built without it.
 Result<std::vector<pid_t>> ListedChildren(pid_t process, pid_t thread) {
-  PGS_ASSIGN(const auto text, ReadWholeFile(TaskDirectory(process) + '/' + std::to_string(thread) + "/children"));
-  return ToPids(Split(text, ' '));
+  PGS_ASSIGN(const auto text, ReadWholeFile(ProcPath(process, "task/" + std::to_string(thread) + "/children")));
+  std::vector<pid_t> children;
+  for (const auto word : Split(text, ' ')) {
+    if (const auto pid = ParseDecimal(word)) children.push_back(static_cast<pid_t>(*pid));
+  }
+  return children;
 }
 
 // Whether it found a thread to free, here or below.
 bool FreeOnce(pid_t process, const cpu_set_t& from, const cpu_set_t& to) {
   bool freed = false;
-  const auto threads = ThreadsOf(process);
+  const auto threads = ListThreads(process);
   for (const pid_t thread : threads) {
     cpu_set_t now{};
     if (::sched_getaffinity(thread, sizeof now, &now) != 0 || CPU_EQUAL(&now, &from) == 0) continue;

@@ -18,6 +18,7 @@
 #include "foundation/base/text.h"
 #include "foundation/io/directory.h"
 #include "foundation/io/file.h"
+#include "foundation/io/proc.h"
 #include "postgres/instance/server.h"
 
 namespace pgstrata::instance {
@@ -29,8 +30,6 @@ using std::chrono::milliseconds;
 // interrupted).
 constexpr milliseconds kKillPatience(10'000);
 
-std::string Proc(pid_t pid, std::string_view name) { return "/proc/" + std::to_string(pid) + '/' + std::string(name); }
-
 struct ProcessStat {
   char state = '?';
   pid_t parent = 0;
@@ -38,7 +37,7 @@ struct ProcessStat {
 
 // From /proc/PID/stat: "1234 (name, which may hold anything) S 1 ...".
 std::optional<ProcessStat> StatOf(pid_t pid) {
-  const auto text = io::ReadWholeFile(Proc(pid, "stat"), 1 << 16);
+  const auto text = io::ReadWholeFile(io::ProcPath(pid, "stat"), 1 << 16);
   if (!text) return std::nullopt;
   const size_t at = text->rfind(") ");
   if (at == std::string::npos) return std::nullopt;
@@ -49,19 +48,9 @@ std::optional<ProcessStat> StatOf(pid_t pid) {
   return ProcessStat{fields[0][0], static_cast<pid_t>(*parent)};
 }
 
-std::vector<pid_t> AllProcesses() {
-  std::vector<pid_t> pids;
-  if (const auto names = io::ListDirectory("/proc")) {
-    for (const auto& name : *names) {
-      if (const auto pid = ParseDecimal(name)) pids.push_back(static_cast<pid_t>(*pid));
-    }
-  }
-  return pids;
-}
-
 std::vector<pid_t> ChildrenOf(pid_t parent) {
   std::vector<pid_t> children;
-  for (const pid_t pid : AllProcesses()) {
+  for (const pid_t pid : io::ListProcesses()) {
     const auto stat = StatOf(pid);
     if (stat && stat->parent == parent) children.push_back(pid);
   }
@@ -80,7 +69,7 @@ void WaitUntilStopped(pid_t pid) {
 // Files of POSIX shared memory that a process has mapped, by their paths.
 void CollectSharedMemoryFiles(pid_t pid, std::set<std::string>& paths) {
   constexpr std::string_view kPrefix = "/dev/shm/PostgreSQL.";
-  const auto maps = io::ReadWholeFile(Proc(pid, "maps"));
+  const auto maps = io::ReadWholeFile(io::ProcPath(pid, "maps"));
   if (!maps) return;
   for (const auto line : SplitLines(*maps)) {
     const size_t at = line.find(kPrefix);
@@ -146,9 +135,9 @@ std::string KernelPath(const std::string& directory) {
 }
 
 bool IsServerProcessOf(pid_t pid, const std::string& kernel_path) {
-  const auto name = io::ReadWholeFile(Proc(pid, "comm"), 1 << 10);
+  const auto name = io::ReadWholeFile(io::ProcPath(pid, "comm"), 1 << 10);
   if (!name || TrimWhitespace(*name) != "postgres") return false;
-  const auto directory = io::ReadLink(Proc(pid, "cwd"));
+  const auto directory = io::ReadLink(io::ProcPath(pid, "cwd"));
   return directory && (*directory == kernel_path || *directory == kernel_path + " (deleted)");
 }
 
@@ -157,7 +146,7 @@ bool IsServerProcessOf(pid_t pid, const std::string& kernel_path) {
 std::vector<pid_t> FindServerProcesses(const std::string& data_directory) {
   const std::string path = KernelPath(data_directory);
   std::vector<pid_t> found;
-  for (const pid_t pid : AllProcesses()) {
+  for (const pid_t pid : io::ListProcesses()) {
     if (IsServerProcessOf(pid, path)) found.push_back(pid);
   }
   return found;
