@@ -5,6 +5,8 @@
 #include <array>
 #include <chrono>
 
+#include "app/cli/exit_status.h"
+
 namespace pgstrata::cli {
 namespace {
 
@@ -46,7 +48,7 @@ Result<ClientEnd> ClientProcess::Wait(SignalQueue& signals, int worker_pidfd) {
     }
     // SIGHUP is what an interactive shell, deaf to SIGTERM, listens to.
     PGS_TRY(process_.End(SIGHUP, kClientGrace));
-    return ClientEnd{.status = 128 + signal->number};
+    return ClientEnd{.status = kExitSignalBase + signal->number};
   }
 }
 

@@ -85,7 +85,7 @@ class OpenRun {
     arguments_.request.wal_archives = std::move(source_.wal_archives);
     auto opened = branch::Session::Open(std::move(arguments_.request), Events());
     if (!opened) {
-      if (const auto signal = signals_.Take()) return 128 + signal->number;
+      if (const auto signal = signals_.Take()) return kExitSignalBase + signal->number;
       return std::unexpected(std::move(opened).error());
     }
     return Work(**opened);

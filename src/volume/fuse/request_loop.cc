@@ -215,12 +215,12 @@ void RequestLoop::ServeRequests(int device) {
 
 // Without memory for a request. The others serve on; the last one ends it all.
 void RequestLoop::GiveUp() {
-  const std::scoped_lock lock(mutex_);
-  --idle_;
-  if (running_ > 1) return;
-  ended_ = true;
-  error_ = ENOMEM;
-  changed_.notify_all();
+  {
+    const std::scoped_lock lock(mutex_);
+    --idle_;
+    if (running_ > 1) return;
+  }
+  End(ENOMEM);
 }
 
 void RequestLoop::RequestTaken() {
