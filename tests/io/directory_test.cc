@@ -25,6 +25,28 @@ TEST(DirectoryTest, NamesAreSortedByBytesWithTheirOwnStatus) {
   EXPECT_TRUE(S_ISDIR(entries->at(2).status.st_mode));
 }
 
+TEST(DirectoryTest, RenameReplacesAndDirectoriesCanBeSynced) {
+  const test::ScratchDirectory scratch;
+  ASSERT_TRUE(WriteWholeFile(scratch.path() + "/new", "new").has_value());
+  ASSERT_TRUE(WriteWholeFile(scratch.path() + "/old", "old").has_value());
+  ASSERT_TRUE(Rename(scratch.path() + "/new", scratch.path() + "/old").has_value());
+  EXPECT_TRUE(SyncDirectory(scratch.path()).has_value());
+  EXPECT_THAT(ListDirectory(scratch.path()).value(), ::testing::ElementsAre("old"));
+  EXPECT_EQ(ReadWholeFile(scratch.path() + "/old").value(), "new");
+  EXPECT_EQ(Rename(scratch.path() + "/new", scratch.path() + "/old").error().code(), ErrorCode::kNotFound);
+  EXPECT_FALSE(SyncDirectory(scratch.path() + "/old").has_value());
+}
+
+TEST(DirectoryTest, ReservedSpaceChangesNeitherLengthNorContent) {
+  const test::ScratchDirectory scratch;
+  auto file = File::Open(scratch.path() + "/file", O_RDWR | O_CREAT);
+  ASSERT_TRUE(file.has_value());
+  const Status reserved = file->Allocate(0, 1 << 20);
+  EXPECT_TRUE(reserved || reserved.error().code() == ErrorCode::kUnsupported);
+  EXPECT_TRUE(file->DataSync().has_value());
+  EXPECT_EQ(file->Stat()->st_size, 0);
+}
+
 TEST(DirectoryTest, WhatIsNoDirectoryIsNotTakenForOne) {
   const test::ScratchDirectory scratch;
   ASSERT_TRUE(WriteWholeFile(scratch.path() + "/file", "").has_value());

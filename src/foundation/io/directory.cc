@@ -145,6 +145,19 @@ Status RemoveFile(const std::string& path) {
   return {};
 }
 
+Status Rename(const std::string& from, const std::string& to) {
+  if (::rename(from.c_str(), to.c_str()) != 0)
+    return FailErrno("could not rename " + Quoted(from) + " to " + Quoted(to));
+  return {};
+}
+
+Status SyncDirectory(const std::string& path) {
+  const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!fd.valid()) return FailErrno("could not open " + Quoted(path));
+  if (::fsync(fd.get()) != 0) return FailErrno("could not sync the directory " + Quoted(path));
+  return {};
+}
+
 Status ChangeOwner(const std::string& path, uid_t uid, gid_t gid) {
   if (::lchown(path.c_str(), uid, gid) != 0) return FailErrno("could not change the owner of " + Quoted(path));
   return {};

@@ -33,6 +33,10 @@ Status MakeDirectories(const std::string& path, mode_t mode = 0700);
 // rm -rf without crossing into another file system (a mount left below is an error, not a victim). Missing is success.
 Status RemoveTree(const std::string& path);
 Status RemoveFile(const std::string& path);
+// rename(2): replaces what is at `to`. Durable after SyncDirectory of both directories.
+Status Rename(const std::string& from, const std::string& to);
+// The names in the directory become durable.
+Status SyncDirectory(const std::string& path);
 Status ChangeOwner(const std::string& path, uid_t uid, gid_t gid);
 
 struct DiskSpace {

@@ -64,6 +64,19 @@ Status File::PunchHole(uint64_t offset, uint64_t length) {
   return {};
 }
 
+Status File::Allocate(uint64_t offset, uint64_t length) {
+  const int answer = Retrying(
+      [&] { return ::fallocate(fd(), FALLOC_FL_KEEP_SIZE, static_cast<off_t>(offset), static_cast<off_t>(length)); });
+  if (answer == 0) return {};
+  if (errno == EOPNOTSUPP) return Fail(ErrorCode::kUnsupported, "no space can be reserved for " + Quoted(path_));
+  return FailErrno("could not reserve space for " + Quoted(path_));
+}
+
+Status File::DataSync() {
+  if (Retrying([&] { return ::fdatasync(fd()); }) != 0) return FailErrno("could not sync " + Quoted(path_));
+  return {};
+}
+
 Result<struct stat> File::Stat() const {
   struct stat status{};
   if (::fstat(fd(), &status) != 0) return FailErrno("could not stat " + Quoted(path_));

@@ -28,6 +28,11 @@ class File {
   Status Truncate(uint64_t size);
   // Frees [offset, offset + length) without changing the size.
   Status PunchHole(uint64_t offset, uint64_t length);
+  // Reserves disk space for [offset, offset + length) without changing the size. kUnsupported where the file system
+  // cannot.
+  Status Allocate(uint64_t offset, uint64_t length);
+  // fdatasync(2). After a failure the kernel may have dropped what was not written.
+  Status DataSync();
   [[nodiscard]] Result<struct stat> Stat() const;
 
   [[nodiscard]] int fd() const { return fd_.get(); }
