@@ -50,6 +50,7 @@ void ReplyStatus(fuse_req_t request, const vfs::FsStatus& status) {
 struct stat ToStat(const vfs::Attributes& attributes) {
   struct stat stat{};
   stat.st_ino = attributes.shown_inode;
+  stat.st_rdev = attributes.device;
   stat.st_mode = attributes.mode;
   stat.st_nlink = attributes.link_count;
   stat.st_uid = attributes.uid;
@@ -152,8 +153,11 @@ void ReadLink(fuse_req_t request, fuse_ino_t inode) {
 
 // The kernel opens files that it creates by this and then OPEN, because CREATE is answered ENOSYS: one request, no
 // RELEASE.
-void MakeNode(fuse_req_t request, fuse_ino_t parent, const char* name, mode_t mode, dev_t) {
-  if (!S_ISREG(mode)) return ReplyError(request, vfs::Errno{EPERM});
+void MakeNode(fuse_req_t request, fuse_ino_t parent, const char* name, mode_t mode, dev_t device) {
+  if (!S_ISREG(mode)) {
+    return ReplyEntry(request,
+                      FileSystemOf(request).MakeSpecial(ToInode(parent), name, mode, device, CallerOf(request)));
+  }
   ReplyEntry(request, FileSystemOf(request).CreateFile(ToInode(parent), name, mode & 07777, CallerOf(request)));
 }
 

@@ -41,6 +41,7 @@ struct Attributes {
   Inode inode;
   uint64_t shown_inode = 0;  // st_ino; for the root it differs between volumes (trap 42)
   mode_t mode = 0;           // type and permission bits
+  dev_t device = 0;          // of a character or block device: st_rdev
   uint64_t link_count = 1;
   uid_t uid = 0;
   gid_t gid = 0;
@@ -108,6 +109,12 @@ class FileSystem {
   // `mode` holds permission bits. EEXIST where the name is taken.
   virtual FsResult<Attributes> CreateFile(Inode parent, std::string_view name, mode_t mode, Owner owner) = 0;
   virtual FsResult<Attributes> MakeDirectory(Inode parent, std::string_view name, mode_t mode, Owner owner) = 0;
+  // A fifo, socket, character or block device (the type is in `mode`): a name with attributes, which the kernel gives its
+  // meaning. EPERM where there are none.
+  virtual FsResult<Attributes> MakeSpecial(Inode /*parent*/, std::string_view /*name*/, mode_t /*mode*/,
+                                           dev_t /*device*/, Owner /*owner*/) {
+    return FsError(EPERM);
+  }
   virtual FsResult<Attributes> MakeLink(Inode parent, std::string_view name, std::string_view target, Owner owner) = 0;
   // A further name of a file (not of a directory: EPERM).
   virtual FsResult<Attributes> Link(Inode inode, Inode parent, std::string_view name) = 0;
