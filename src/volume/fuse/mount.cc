@@ -10,6 +10,7 @@
 #include <cerrno>
 
 #include "foundation/base/text.h"
+#include "foundation/io/directory.h"
 #include "foundation/io/fd.h"
 #include "foundation/io/file.h"
 #include "foundation/io/process.h"
@@ -118,6 +119,19 @@ Result<std::optional<MountEntry>> FindMount(const std::string& mountpoint) {
     if (mount.mountpoint == mountpoint) found = std::move(mount);
   }
   return found;
+}
+
+Result<std::string> ResolveMountpoint(const std::string& path) {
+  std::string trimmed = path;
+  while (trimmed.size() > 1 && trimmed.ends_with('/')) trimmed.pop_back();
+  const auto [parent, name] = SplitLast(trimmed);
+  if (name.empty() || name == "." || name == "..") return io::ResolvePath(trimmed);
+  const std::string above = parent.empty() && !trimmed.starts_with('/') ? "." : std::string(parent) + '/';
+  PGS_ASSIGN(const std::string resolved, io::ResolvePath(above));
+  std::string place = resolved == "/" ? resolved + std::string(name) : resolved + '/' + std::string(name);
+  PGS_ASSIGN(const auto mount, FindMount(place));
+  if (mount) return place;
+  return io::ResolvePath(trimmed);
 }
 
 Status Unmount(const std::string& mountpoint, const UnmountOptions& options) {

@@ -35,6 +35,9 @@ Result<std::vector<MountEntry>> ListMounts(std::string_view subtype = "pgstrata"
 // The mount of any type on top of `mountpoint` (an absolute, resolved path).
 Result<std::optional<MountEntry>> FindMount(const std::string& mountpoint);
 
+// The absolute path of a mountpoint, links resolved, without touching what is mounted there: it may be dead.
+Result<std::string> ResolveMountpoint(const std::string& path);
+
 struct UnmountOptions {
   // Detach even while somebody uses it; it ends when they are done.
   bool lazy = true;

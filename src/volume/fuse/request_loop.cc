@@ -22,6 +22,7 @@
 #include <sys/uio.h>
 
 #include <cerrno>
+#include <chrono>
 #include <csignal>
 #include <system_error>
 
@@ -40,6 +41,7 @@ constexpr int kWakeSignal = SIGURG;
 constexpr std::chrono::milliseconds kWakeInterval{1};
 
 thread_local int thread_device = -1;
+thread_local uint64_t replied_bytes = 0;  // of the last answer, its header included
 
 class RequestBuffer {
  public:
@@ -61,7 +63,9 @@ class RequestBuffer {
 };
 
 ssize_t ReplyThroughThreadDevice(int device, iovec* parts, int count, void*) {
-  return ::writev(thread_device >= 0 ? thread_device : device, parts, count);
+  const ssize_t written = ::writev(thread_device >= 0 ? thread_device : device, parts, count);
+  if (written > 0) replied_bytes = static_cast<uint64_t>(written);
+  return written;
 }
 ssize_t ReadDevice(int device, void* buffer, size_t size, void*) { return ::read(device, buffer, size); }
 
@@ -117,6 +121,33 @@ void Process(fuse_session* session, const RequestBuffer& buffer, size_t size) {
   SetReplyBuffer(buffer.payload());
   fuse_session_process_buf(session, &request);
 }
+
+// Takes a recorder for as long as a thread serves.
+class OwnRecorder {
+ public:
+  explicit OwnRecorder(RequestCounters& counters) : counters_(counters), recorder_(counters.Take()) {}
+  ~OwnRecorder() { counters_.GiveBack(recorder_); }
+  OwnRecorder(const OwnRecorder&) = delete;
+  OwnRecorder& operator=(const OwnRecorder&) = delete;
+
+  // `size` is the request's. Its header is read first: an answer may be built over it.
+  void ProcessAndRecord(fuse_session* session, const RequestBuffer& buffer, size_t size) {
+    const uint32_t opcode = static_cast<const fuse_in_header*>(buffer.request())->opcode;
+    replied_bytes = 0;
+    const auto begin = std::chrono::steady_clock::now();
+    Process(session, buffer, size);
+    const auto took = std::chrono::steady_clock::now() - begin;
+    uint64_t bytes = 0;
+    if (opcode == FUSE_WRITE && size > kWriteHeader) bytes = size - kWriteHeader;
+    if (opcode == FUSE_READ && replied_bytes > sizeof(fuse_out_header)) bytes = replied_bytes - sizeof(fuse_out_header);
+    recorder_.Record(opcode, bytes,
+                     static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(took).count()));
+  }
+
+ private:
+  RequestCounters& counters_;
+  RequestRecorder& recorder_;
+};
 
 }  // namespace
 
@@ -203,12 +234,13 @@ void RequestLoop::WorkerMain(Worker& worker, int device) {
 void RequestLoop::ServeRequests(int device) {
   const RequestBuffer buffer;
   if (!buffer.valid()) return GiveUp();
+  OwnRecorder recorder(counters_);
   while (!ended_) {
     const auto size = Receive(device, buffer);
     if (!size && size.error() == EINTR) continue;
     if (!size) return End(IsDisconnect(size.error()) ? 0 : size.error());
     RequestTaken();
-    Process(session_, buffer, *size);
+    recorder.ProcessAndRecord(session_, buffer, *size);
     if (!RequestDone()) return;
   }
 }

@@ -10,6 +10,7 @@
 #include "foundation/base/error.h"
 #include "foundation/io/fd.h"
 #include "volume/fuse/operations.h"
+#include "volume/fuse/request_statistics.h"
 
 namespace pgstrata::fuse {
 
@@ -27,6 +28,8 @@ class RequestLoop {
   Status Run();
   // From any thread, before, during or after Run.
   void Stop();
+  // Of the requests that Run has answered. From any thread.
+  RequestCounters& counters() { return counters_; }
 
  private:
   struct Worker {
@@ -45,6 +48,7 @@ class RequestLoop {
 
   fuse_session* const session_;
   const unsigned most_threads_;
+  RequestCounters counters_;
   std::atomic<unsigned> idle_ = 0;  // threads that wait for a request
 
   std::atomic<bool> ended_ = false;  // set under mutex_

@@ -114,6 +114,7 @@ Result<std::unique_ptr<Session>> Session::Mount(vfs::FileSystem& file_system, co
 Status Session::Serve() { return connection_->loop().Run(); }
 void Session::Stop() { connection_->loop().Stop(); }
 Status Session::Unmount() { return connection_->RemoveMount(); }
+RequestCounters& Session::counters() const { return connection_->loop().counters(); }
 const MountEntry& Session::mount() const { return connection_->mount(); }
 
 }  // namespace pgstrata::fuse

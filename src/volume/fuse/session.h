@@ -14,6 +14,7 @@
 
 #include "foundation/base/error.h"
 #include "volume/fuse/mount.h"
+#include "volume/fuse/request_statistics.h"
 #include "volume/vfs/file_system.h"
 
 namespace pgstrata::fuse {
@@ -49,6 +50,8 @@ class Session {
   // removes the mount, whoever uses it; Serve then returns. From any thread. What was mounted by others stays.
   Status Unmount();
 
+  // What was asked of it, since it was made or since the last reset. From any thread.
+  [[nodiscard]] RequestCounters& counters() const;
   // As it was made.
   [[nodiscard]] const MountEntry& mount() const;
 

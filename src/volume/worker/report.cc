@@ -2,8 +2,10 @@
 // its message, a zero byte, and its hint.
 #include "volume/worker/report.h"
 
+#include <poll.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <string>
@@ -23,10 +25,26 @@ bool SendAll(int pipe, std::string_view text) {
   return true;
 }
 
-Result<std::string> ReceiveAll(int pipe) {
+using Deadline = std::optional<std::chrono::steady_clock::time_point>;
+
+// False when `deadline` passed.
+bool WaitReadable(int pipe, Deadline deadline) {
+  while (deadline) {
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(*deadline - std::chrono::steady_clock::now());
+    pollfd polled{pipe, POLLIN, 0};
+    const int ready = ::poll(&polled, 1, static_cast<int>(std::max<int64_t>(left.count(), 0)));
+    if (ready == 0) return false;
+    if (ready > 0 || errno != EINTR) break;
+  }
+  return true;
+}
+
+Result<std::string> ReceiveAll(int pipe, Deadline deadline) {
   std::string text;
   std::array<char, 4096> buffer{};
   for (;;) {
+    if (!WaitReadable(pipe, deadline))
+      return Fail(ErrorCode::kBusy, "the process that serves the volume did not start in time");
     const ssize_t count = ::read(pipe, buffer.data(), buffer.size());
     if (count < 0 && errno == EINTR) continue;
     if (count < 0) return FailErrno("could not read a worker's report");
@@ -52,8 +70,8 @@ bool SendError(int pipe, const Error& error) {
   return SendAll(pipe, text);
 }
 
-Result<uint64_t> ReceiveReport(int pipe) {
-  PGS_ASSIGN(const std::string text, ReceiveAll(pipe));
+Result<uint64_t> ReceiveReport(int pipe, Deadline deadline) {
+  PGS_ASSIGN(const std::string text, ReceiveAll(pipe, deadline));
   if (text.size() == 1 + sizeof(uint64_t) && text[0] == 'M') return LoadLe<uint64_t>(AsBytes(text), 1);
   const size_t message_end = text.find('\0', 2);
   if (text.size() < 3 || text[0] != 'E' || message_end == std::string::npos) {

@@ -29,26 +29,13 @@
 #include "volume/fuse/mount.h"
 #include "volume/worker/detach.h"
 #include "volume/worker/report.h"
+#include "volume/worker/start.h"
 
 namespace pgstrata::worker {
 namespace {
 
 constexpr char kGoodbye = 'q';
 constexpr std::chrono::seconds kDefaultGrace{5};
-
-// A socket pair and not a pipe: writing to a worker that has ended must not raise SIGPIPE.
-struct Channel {
-  io::UniqueFd parent_end;
-  io::UniqueFd worker_end;
-};
-
-Result<Channel> MakeChannel() {
-  std::array<int, 2> ends{};
-  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()) != 0) {
-    return FailErrno("could not make a socket pair");
-  }
-  return Channel{.parent_end = io::UniqueFd(ends[0]), .worker_end = io::UniqueFd(ends[1])};
-}
 
 enum class Cause { kGoodbye, kParentDied, kTerminated, kUnmounted };
 
@@ -132,22 +119,6 @@ class Service {
   service.Run();
 }
 
-// The parent's handlers must not run in the child.
-class AllSignalsBlocked {
- public:
-  AllSignalsBlocked() {
-    sigset_t all;
-    sigfillset(&all);
-    pthread_sigmask(SIG_BLOCK, &all, &before_);
-  }
-  ~AllSignalsBlocked() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
-  AllSignalsBlocked(const AllSignalsBlocked&) = delete;
-  AllSignalsBlocked& operator=(const AllSignalsBlocked&) = delete;
-
- private:
-  sigset_t before_{};
-};
-
 // Returns in the parent only.
 Result<pid_t> Fork(vfs::FileSystem& volume, const WorkerOptions& options, Channel& lifetime, Channel& report) {
   const pid_t parent = ::getpid();
@@ -158,12 +129,6 @@ Result<pid_t> Fork(vfs::FileSystem& volume, const WorkerOptions& options, Channe
   lifetime.parent_end.Reset();
   report.parent_end.Reset();
   RunChild(volume, options, parent, std::move(lifetime.worker_end), std::move(report.worker_end));
-}
-
-Status RemoveLeftMount(const std::string& mountpoint, dev_t device) {
-  PGS_ASSIGN(const auto mount, fuse::FindMount(mountpoint));
-  if (!mount || mount->device() != device) return {};
-  return fuse::Unmount(mountpoint, {.lazy = true, .abort_first = true});
 }
 
 }  // namespace
@@ -191,7 +156,7 @@ Status Worker::Stop(std::chrono::milliseconds grace) {
   }
   PGS_ASSIGN(auto ended, process_.Wait(grace));
   if (!ended) PGS_TRY(process_.Signal(SIGKILL));
-  PGS_TRY(RemoveLeftMount(mountpoint_, device_));
+  PGS_TRY(RemoveMountOf(mountpoint_, device_));
   if (!ended) {
     PGS_ASSIGN(ended, process_.Wait(kDefaultGrace));
     if (!ended) return Fail(ErrorCode::kBusy, "the process that serves \"" + mountpoint_ + "\" cannot be killed");
@@ -217,7 +182,7 @@ Result<Worker> StartWorker(vfs::FileSystem& volume, const WorkerOptions& options
     // It may have been killed between mounting and saying so.
     PGS_ASSIGN(const auto mounted, fuse::FindMount(mountpoint));
     if (mounted && (!mounted_before || mounted->device() != mounted_before->device())) {
-      PGS_TRY(RemoveLeftMount(mountpoint, mounted->device()));
+      PGS_TRY(RemoveMountOf(mountpoint, mounted->device()));
     }
     return Fail(std::move(device).error());
   }
