@@ -17,7 +17,7 @@ struct BranchHome {
   std::optional<io::UserIdentity> user;  // nothing: as ourselves
 
   // `pgstrata branch ARGUMENTS`.
-  [[nodiscard]] ProgramRun Run(const std::vector<std::string>& arguments) const;
+  ProgramRun Run(const std::vector<std::string>& arguments) const;
   // A branch of that name, of `source`, with `parameters` ("shared_buffers=3GB"), and its running server.
   [[nodiscard]] Endpoint Start(const std::string& name, const std::string& source,
                                const std::vector<std::string>& parameters,
