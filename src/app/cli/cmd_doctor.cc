@@ -73,7 +73,7 @@ Finding ExamineServerUser() {
 
 Finding ExamineLimits() {
   if (fuse::CanRaiseBdiLimits()) {
-    return {Verdict::kOk, "write-back limits", "raised for each mount (strict_limit, max_ratio, read_ahead_kb)", ""};
+    return {Verdict::kOk, "write-back limits", "set for each mount (max_bytes, strict_limit, read_ahead_kb)", ""};
   }
   return {Verdict::kNote, "write-back limits",
           "as the kernel sets them for FUSE (1 % of memory, 128 kB read ahead): large writes are slower",

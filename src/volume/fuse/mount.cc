@@ -151,8 +151,8 @@ BdiLimits RaiseBdiLimits(const MountEntry& mount) {
     return WriteSetting(
         fmt::format("/proc/self/fd/{}/{}:{}/{}", all.get(), mount.device_major, mount.device_minor, setting), value);
   };
-  return {.strict_limit = write("strict_limit", "0"),
-          .max_ratio = write("max_ratio", "100"),
+  const bool bounded = write("max_bytes", std::to_string(kMostDirtyBytes)) && write("strict_limit", "1");
+  return {.dirty = bounded || (write("strict_limit", "0") && write("max_ratio", "100")),
           .read_ahead = write("read_ahead_kb", "1024")};
 }
 

@@ -50,12 +50,17 @@ struct UnmountOptions {
 // success.
 Status Unmount(const std::string& mountpoint, const UnmountOptions& options);
 
-// Lets the kernel keep as much dirty and read as far ahead as on a disk: for FUSE it allows 1 % of memory and 128 KiB.
+// What the kernel keeps dirty of a mount, and how far it reads ahead. For FUSE it allows 1 % of memory and 128 KiB.
+//
+// Dirty bytes are bounded, not set free as on a disk: close(2) of a file, even of one that was only read, writes back
+// all that is dirty in it and waits, so that a backend that ends after half a gigabyte was loaded hung for two seconds.
+// kMostDirtyBytes are written back within milliseconds, and what was written lies in the layer's own page cache.
+// Kernels before 6.2 know no bound in bytes: there the limit is lifted.
+constexpr uint64_t kMostDirtyBytes = 16 << 20;
 struct BdiLimits {
-  bool strict_limit = false;  // whether each one could be set
-  bool max_ratio = false;
+  bool dirty = false;  // whether each one could be set
   bool read_ahead = false;
-  [[nodiscard]] bool all() const { return strict_limit && max_ratio && read_ahead; }
+  [[nodiscard]] bool all() const { return dirty && read_ahead; }
 };
 // Needs root: otherwise nothing is set. The mount's INIT has been answered (it sets the read-ahead). The settings are
 // files of sysfs; where none is mounted on /sys (a bare root), they are reached through one that nobody else sees.
