@@ -20,6 +20,41 @@ std::unique_ptr<vfs::FileSystem> OneOpenFile(const vfs::Tree& tree, const test::
   return MakeVolume(ImageOf(tree), place.path() + "/layer", 1);
 }
 
+std::unique_ptr<vfs::FileSystem> Durable(const vfs::Tree& tree, const test::ScratchDirectory& place) {
+  auto volume = OpenVolume(std::make_shared<test::MemoryImage>(), {place.path() + "/0"});
+  vfs::WriteTree(*volume, tree);
+  return volume;
+}
+
+std::unique_ptr<vfs::FileSystem> DurableFromImage(const vfs::Tree& tree, const test::ScratchDirectory& place) {
+  return OpenVolume(ImageOf(tree), {place.path() + "/0"});
+}
+
+// What was written was read again from the log, the image's directories were not looked at before.
+std::unique_ptr<vfs::FileSystem> Reopened(const vfs::Tree& tree, const test::ScratchDirectory& place) {
+  const auto image = std::make_shared<test::MemoryImage>();
+  {
+    const auto volume = OpenVolume(image, {place.path() + "/0"});
+    vfs::WriteTree(*volume, tree);
+    EXPECT_TRUE(volume->Flush().has_value());
+  }
+  return OpenVolume(image, {place.path() + "/0"});
+}
+
+// All is in a frozen layer.
+std::unique_ptr<vfs::FileSystem> Frozen(const vfs::Tree& tree, const test::ScratchDirectory& place) {
+  auto volume = OpenVolume(std::make_shared<test::MemoryImage>(), {place.path() + "/0"});
+  vfs::WriteTree(*volume, tree);
+  EXPECT_TRUE(MakeLayer(place.path() + "/1").has_value());
+  EXPECT_TRUE(volume->Freeze(place.path() + "/1").has_value());
+  return volume;
+}
+
+std::unique_ptr<vfs::FileSystem> FrozenAndReopened(const vfs::Tree& tree, const test::ScratchDirectory& place) {
+  Frozen(tree, place).reset();
+  return OpenVolume(std::make_shared<test::MemoryImage>(), {place.path() + "/0", place.path() + "/1"});
+}
+
 }  // namespace
 }  // namespace pgstrata::layer
 
@@ -28,7 +63,12 @@ namespace pgstrata::vfs {
 INSTANTIATE_TEST_SUITE_P(Volume, FileSystemConformance,
                          ::testing::Values(FileSystemFactory{"Written", &layer::Written},
                                            FileSystemFactory{"FromImage", layer::FromImage},
-                                           FileSystemFactory{"OneOpenFile", layer::OneOpenFile}),
+                                           FileSystemFactory{"OneOpenFile", layer::OneOpenFile},
+                                           FileSystemFactory{"Durable", layer::Durable},
+                                           FileSystemFactory{"DurableFromImage", layer::DurableFromImage},
+                                           FileSystemFactory{"Reopened", layer::Reopened},
+                                           FileSystemFactory{"Frozen", layer::Frozen},
+                                           FileSystemFactory{"FrozenAndReopened", layer::FrozenAndReopened}),
                          [](const auto& tested) { return tested.param.name; });
 
 }  // namespace pgstrata::vfs

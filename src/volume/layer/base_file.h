@@ -6,6 +6,7 @@
 #include <string>
 
 #include "backup/image/image.h"
+#include "volume/layer/below.h"
 #include "volume/layer/open_files.h"
 #include "volume/layer/statistics.h"
 #include "volume/vfs/file_system.h"
@@ -13,17 +14,17 @@
 namespace pgstrata::layer {
 
 // Safe from several threads.
-class BaseFile {
+class BaseFile final : public Below {
  public:
   // `size` is what the image says of the file at `path`. Everything referred to outlives it.
   BaseFile(const image::Image& image, std::string path, uint64_t size, OpenFiles& open_files, Counters& counters);
 
-  // Fills `out` from [offset, offset + out.size()), which lies within [0, size()), or fails with EIO: never zeros in
-  // place of what could not be read. The only place where a volume reads bytes of the image.
-  vfs::FsStatus ReadAt(uint64_t offset, MutableBytes out);
-  // ImageFile::NextData; where that cannot be told, `offset`.
-  uint64_t NextData(uint64_t offset);
-  [[nodiscard]] uint64_t size() const { return size_; }
+  // The only place where a volume reads bytes of the image.
+  vfs::FsStatus ReadAt(uint64_t offset, MutableBytes out) override;
+  uint64_t NextData(uint64_t offset) override;
+  [[nodiscard]] uint64_t size() const override { return size_; }
+  // In the image.
+  [[nodiscard]] const std::string& path() const { return path_; }
 
  private:
   Result<std::shared_ptr<const image::ImageFile>> Pin();

@@ -1,66 +1,62 @@
-// The changed blocks of one file in one layer: a sparse data file at native offsets, and the map that says which blocks
-// count. What the map does not call kData is never read from the data file, whatever is in it.
+// The changed blocks of one file in one layer: which they are, where they lie, and what of them is not in the layer's
+// log yet.
+//
+// The blob of the topmost layer is changed, under the locks of its FileContent. A frozen one never changes again, so
+// whoever has a pointer to it reads map, size and base_limit without a lock; what it owes is for one thread at a time.
+//
+// What a blob *owes* (durable volumes only): blocks that are in the data file and in the map, but may be named by the
+// log only after fdatasync. A block is in one of three sets: in neither `owed` nor `syncing`, then the log has it as
+// the map does; `owed`; or `syncing`, while fdatasync runs. Who takes a block out of the map takes it out of both.
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 #include <memory>
-#include <string>
 
-#include "foundation/base/bytes.h"
-#include "foundation/io/file.h"
-#include "volume/layer/open_files.h"
-#include "volume/layer/statistics.h"
-#include "volume/vfs/file_system.h"
+#include "volume/layer/below.h"
+#include "volume/layer/blob_data.h"
+#include "volume/layer/block_map.h"
 
 namespace pgstrata::layer {
 
-// Where the blobs of one layer lie, and what they share. Safe from several threads.
-class BlobStore {
+class Blob final : public Below {
  public:
-  // `directory` exists.
-  BlobStore(std::string directory, OpenFiles& open_files, Counters& counters)
-      : directory_(std::move(directory)), open_files_(open_files), counters_(counters) {}
+  Blob(Layer& its_layer, uint64_t its_node, std::shared_ptr<Below> what_is_below, bool has_data)
+      : layer(its_layer), node(its_node), below(std::move(what_is_below)), data(its_layer, its_node, has_data) {}
+  ~Blob() override { layer.data_blocks.Subtract(map.data_blocks()); }
 
-  uint64_t NewId() { return last_id_.fetch_add(1) + 1; }
-  [[nodiscard]] std::string PathOf(uint64_t id) const;
-  [[nodiscard]] const std::string& directory() const { return directory_; }
-  OpenFiles& open_files() { return open_files_; }
-  Counters& counters() { return counters_; }
+  // Reads `out`, which lies in `run`, as it was when the base limit was `limit`. Fewer bytes than out.size() only where
+  // the data file is too short.
+  vfs::FsResult<size_t> ReadRun(const BlockRun& run, uint64_t limit, uint64_t offset, MutableBytes out);
 
- private:
-  const std::string directory_;
-  OpenFiles& open_files_;
-  Counters& counters_;
-  std::atomic<uint64_t> last_id_ = 0;
-};
+  // These are for frozen blobs.
+  vfs::FsStatus ReadAt(uint64_t offset, MutableBytes out) override;
+  uint64_t NextData(uint64_t offset) override;
+  [[nodiscard]] uint64_t size() const override { return length; }
 
-// The data file of a blob. It comes into being with the first write. Failures are logged once per file, a full disk
-// apart. Reads are safe beside everything; its owner lets one thread at a time do the rest.
-class BlobData {
- public:
-  explicit BlobData(BlobStore& store) : store_(store), file_(store.open_files()) {}
+  [[nodiscard]] bool Owes() const {
+    return unsynced || length > logged_length || owed.data_blocks() != 0 || syncing.data_blocks() != 0;
+  }
 
-  // How many of out.size() bytes the file has from `offset` on: fewer only while it is being truncated.
-  vfs::FsResult<size_t> ReadAt(uint64_t offset, MutableBytes out);
-  // All of `bytes`, or fails and may have written a part. ENOSPC where the disk is full.
-  vfs::FsStatus WriteAt(uint64_t offset, ByteView bytes);
-  // The file has lost bytes that its map names: somebody else has changed it.
-  vfs::Errno ReportLoss(uint64_t offset);
-  // Give space back. Best effort: what they fail to free is never read again.
-  void Discard(uint64_t offset, uint64_t length);
-  void Truncate(uint64_t size);
-  // Removes the file from the disk.
-  void Remove();
+  Layer& layer;
+  const uint64_t node;
+  const std::shared_ptr<Below> below;  // null where there is nothing
+  BlobData data;
 
- private:
-  Result<std::shared_ptr<io::File>> Pin();
-  vfs::Errno Report(const Error& error);
+  BlockMap map;             // kBelow from `length` on; kZero only below base_limit
+  uint64_t length = 0;      // of the file
+  uint64_t base_limit = 0;  // <= length, <= below->size()
+  uint64_t cuts = 0;        // how often the data file became shorter
 
-  BlobStore& store_;
-  CachedFile<io::File> file_;
-  std::atomic<uint64_t> id_ = 0;  // 0: there is no file yet
-  std::atomic<bool> reported_ = false;
+  BlockMap owed;                // as kData
+  BlockMap syncing;             // as kData
+  uint64_t syncing_length = 0;  // what the log may say after the fdatasync that runs
+  uint64_t logged_length = 0;   // what the log says, or what lies below where it says nothing
+  bool length_is_logged = false;
+  bool unsynced = false;  // the data file was written since the last fdatasync began
+  // Bytes of the data file between the length and the end of its block may be other than zero; they may be overwritten
+  // when the log is durable up to here.
+  bool stale_tail = false;
+  uint64_t stale_tail_until = 0;
 };
 
 }  // namespace pgstrata::layer

@@ -24,7 +24,10 @@ const BlockMap::Chunk* BlockMap::ChunkOf(uint64_t block) const {
 BlockMap::Chunk& BlockMap::MakeChunk(uint64_t block) {
   const uint64_t index = block / kBlocksPerChunk;
   if (index >= chunks_.size()) chunks_.resize(index + 1);
-  if (!chunks_[index]) chunks_[index] = std::make_unique<Chunk>();
+  if (!chunks_[index]) {
+    chunks_[index] = std::make_unique<Chunk>();
+    ++chunk_count_;
+  }
   return *chunks_[index];
 }
 
@@ -96,11 +99,20 @@ void BlockMap::Set(uint64_t begin, uint64_t end, BlockState state) {
   }
 }
 
+void BlockMap::SetAll(const BlockMap& other) {
+  for (uint64_t at = 0; at < other.end();) {
+    const BlockRun run = other.RunAt(at, other.end());
+    if (run.state == BlockState::kData) Set(run.begin, run.end, run.state);
+    at = run.end;
+  }
+}
+
 void BlockMap::ClearFrom(uint64_t block) {
   const uint64_t whole = (block + kBlocksPerChunk - 1) / kBlocksPerChunk;  // the first chunk that goes as a whole
   Set(block, std::min<uint64_t>(whole, chunks_.size()) * kBlocksPerChunk, BlockState::kBelow);
   for (uint64_t index = whole; index < chunks_.size(); ++index) {
     if (!chunks_[index]) continue;
+    --chunk_count_;
     for (const uint64_t word : chunks_[index]->data) data_blocks_ -= CountBits(word);
   }
   if (whole < chunks_.size()) chunks_.resize(whole);

@@ -35,10 +35,16 @@ class BlockMap {
   // The longest run from `block` on, ended by `end`; block < end.
   [[nodiscard]] BlockRun RunAt(uint64_t block, uint64_t end) const;
   void Set(uint64_t begin, uint64_t end, BlockState state);
+  // Every kData block of `other` becomes kData here.
+  void SetAll(const BlockMap& other);
   // Everything from `block` on becomes kBelow; chunks that hold nothing any more are freed.
   void ClearFrom(uint64_t block);
 
   [[nodiscard]] uint64_t data_blocks() const { return data_blocks_; }
+  // Every block from here on is kBelow.
+  [[nodiscard]] uint64_t end() const { return chunks_.size() * kBlocksPerChunk; }
+  // Bytes of memory.
+  [[nodiscard]] uint64_t memory() const { return chunks_.size() * sizeof(chunks_[0]) + chunk_count_ * sizeof(Chunk); }
   // Blocks of [0, end) that are not kBelow.
   [[nodiscard]] uint64_t CountPresent(uint64_t end) const;
 
@@ -60,6 +66,7 @@ class BlockMap {
 
   std::vector<std::unique_ptr<Chunk>> chunks_;
   uint64_t data_blocks_ = 0;
+  uint64_t chunk_count_ = 0;
 };
 
 }  // namespace pgstrata::layer

@@ -11,8 +11,9 @@ constexpr uint64_t kPiece = uint64_t{256} << 10;
 // One copy in progress.
 class Copy {
  public:
-  Copy(FileContent& from, uint64_t from_offset, FileContent& to, uint64_t to_offset, uint64_t length)
-      : from_(from), to_(to), at_(from_offset), to_at_(to_offset), end_(from_offset + length) {}
+  Copy(FileContent& from, uint64_t from_offset, FileContent& to, uint64_t to_offset, uint64_t length,
+       const CopyStep& step)
+      : from_(from), to_(to), step_(step), at_(from_offset), to_at_(to_offset), end_(from_offset + length) {}
 
   vfs::FsStatus Run() {
     while (at_ < end_) {
@@ -32,7 +33,7 @@ class Copy {
  private:
   vfs::FsStatus CopyHole(uint64_t end) {
     if (end == at_) return {};
-    if (const auto status = to_.WriteZeros(to_at_, end - at_); !status) return status;
+    if (const auto status = step_([&] { return to_.WriteZeros(to_at_, end - at_); }); !status) return status;
     Advance(end - at_);
     return {};
   }
@@ -46,7 +47,8 @@ class Copy {
         end_ = at_;  // the source became shorter
         return {};
       }
-      if (const auto status = to_.Write(to_at_, piece.first(*count)); !status) return status;
+      const auto status = step_([&] { return to_.Write(to_at_, piece.first(*count)); });
+      if (!status) return status;
       Advance(*count);
     }
     return {};
@@ -58,6 +60,7 @@ class Copy {
 
   FileContent& from_;
   FileContent& to_;
+  const CopyStep& step_;
   uint64_t at_;
   uint64_t to_at_;
   uint64_t end_;
@@ -67,14 +70,14 @@ class Copy {
 }  // namespace
 
 vfs::FsResult<uint64_t> CopyContent(FileContent& from, uint64_t from_offset, FileContent& to, uint64_t to_offset,
-                                    uint64_t length) {
+                                    uint64_t length, const CopyStep& step) {
   const uint64_t size = from.extent().size;
   length = from_offset >= size ? 0 : std::min(length, size - from_offset);
   if (length == 0) return uint64_t{0};
   if (to_offset > kMaxFileSize || length > kMaxFileSize - to_offset) return vfs::FsError(EFBIG);
   const uint64_t distance = from_offset > to_offset ? from_offset - to_offset : to_offset - from_offset;
   if (&from == &to && distance < length) return vfs::FsError(EINVAL);
-  Copy copy(from, from_offset, to, to_offset, length);
+  Copy copy(from, from_offset, to, to_offset, length, step);
   const auto status = copy.Run();
   const uint64_t copied = copy.at() - from_offset;
   if (!status && copied == 0) return std::unexpected(status.error());

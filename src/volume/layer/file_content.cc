@@ -7,43 +7,58 @@
 
 namespace pgstrata::layer {
 
-FileContent::FileContent(BlobStore& store, std::unique_ptr<BaseFile> base)
-    : store_(store), base_(std::move(base)), data_(store), size_(base_->size()), base_limit_(base_->size()) {}
+FileContent::FileContent(LayerStack& stack, uint64_t node, std::shared_ptr<BaseFile> base)
+    : stack_(stack), node_(node), base_(std::move(base)) {}
 
-FileContent::~FileContent() { store_.counters().layer_blocks.Subtract(map_.data_blocks()); }
+FileContent::FileContent(LayerStack& stack, uint64_t node, std::shared_ptr<BaseFile> base, std::shared_ptr<Blob> newest)
+    : stack_(stack), node_(node), base_(std::move(base)), newest_(std::move(newest)) {}
 
 FileContent::Extent FileContent::extent() const {
   const std::shared_lock lock(state_mutex_);
-  const uint64_t base_blocks = BlocksFor(base_limit_);
-  return {.size = size_, .blocks = base_blocks - map_.CountPresent(base_blocks) + map_.data_blocks()};
+  if (!newest_) {
+    const uint64_t size = base_ ? base_->size() : 0;
+    return {.size = size, .blocks = BlocksFor(size)};
+  }
+  const BlockMap& map = newest_->map;
+  const uint64_t base_blocks = BlocksFor(newest_->base_limit);
+  return {.size = newest_->length, .blocks = base_blocks - map.CountPresent(base_blocks) + map.data_blocks()};
 }
 
 FileContent::Snapshot FileContent::Look(uint64_t offset, uint64_t length) const {
   Snapshot snapshot;
   const std::shared_lock lock(state_mutex_);
-  snapshot.size = size_;
-  snapshot.base_limit = base_limit_;
-  snapshot.cuts = cuts_;
-  if (offset >= size_) return snapshot;
-  const uint64_t end = BlocksFor(offset + std::min(length, size_ - offset));
+  snapshot.blob = newest_;
+  if (newest_) {
+    snapshot.size = newest_->length;
+    snapshot.base_limit = newest_->base_limit;
+    snapshot.cuts = newest_->cuts;
+  } else {
+    snapshot.size = snapshot.base_limit = base_ ? base_->size() : 0;
+  }
+  if (offset >= snapshot.size) return snapshot;
+  const uint64_t end = BlocksFor(offset + std::min(length, snapshot.size - offset));
+  if (!newest_) {
+    snapshot.runs[snapshot.run_count++] = {BlockState::kBelow, BlockOf(offset), end};
+    return snapshot;
+  }
   for (uint64_t block = BlockOf(offset); block < end && snapshot.run_count < Snapshot::kMaxRuns;) {
-    const BlockRun run = map_.RunAt(block, end);
+    const BlockRun run = newest_->map.RunAt(block, end);
     snapshot.runs[snapshot.run_count++] = run;
     block = run.end;
   }
   return snapshot;
 }
 
-vfs::FsStatus FileContent::ReadBelow(uint64_t offset, uint64_t base_limit, MutableBytes out) {
-  const uint64_t visible = offset < base_limit ? std::min<uint64_t>(base_limit - offset, out.size()) : 0;
-  if (visible < out.size()) std::memset(out.data() + visible, 0, out.size() - visible);
-  if (visible == 0) return {};
-  return base_->ReadAt(offset, out.first(visible));
-}
-
 bool FileContent::IsCutSince(const Snapshot& snapshot) const {
   const std::shared_lock lock(state_mutex_);
-  return cuts_ != snapshot.cuts;
+  return newest_ != snapshot.blob || newest_->cuts != snapshot.cuts;
+}
+
+vfs::FsResult<size_t> FileContent::ReadRun(const Snapshot& found, const BlockRun& run, uint64_t offset,
+                                           MutableBytes out) {
+  if (found.blob) return found.blob->ReadRun(run, found.base_limit, offset, out);
+  if (const auto status = base_->ReadAt(offset, out); !status) return std::unexpected(status.error());
+  return out.size();
 }
 
 vfs::FsResult<std::optional<size_t>> FileContent::ReadOnce(uint64_t offset, MutableBytes out) {
@@ -54,20 +69,11 @@ vfs::FsResult<std::optional<size_t>> FileContent::ReadOnce(uint64_t offset, Muta
     const uint64_t at = offset + done;
     const uint64_t end = std::min(run.end * kBlockSize, found.size);
     const MutableBytes piece = out.subspan(done, std::min<uint64_t>(end - at, out.size() - done));
-    switch (run.state) {
-      case BlockState::kZero:
-        std::memset(piece.data(), 0, piece.size());
-        break;
-      case BlockState::kBelow:
-        if (const auto status = ReadBelow(at, found.base_limit, piece); !status) return std::unexpected(status.error());
-        break;
-      case BlockState::kData: {
-        const auto count = data_.ReadAt(at, piece);
-        if (!count) return std::unexpected(count.error());
-        if (*count == piece.size()) break;
-        if (IsCutSince(found)) return std::nullopt;
-        return std::unexpected(data_.ReportLoss(at + *count));
-      }
+    const auto count = ReadRun(found, run, at, piece);
+    if (!count) return std::unexpected(count.error());
+    if (*count != piece.size()) {
+      if (IsCutSince(found)) return std::nullopt;
+      return std::unexpected(found.blob->data.ReportLoss(at + *count));
     }
     done += piece.size();
   }
@@ -95,6 +101,7 @@ vfs::FsResult<uint64_t> FileContent::Seek(uint64_t offset, vfs::SeekTarget targe
       if (want_data) return vfs::FsError(ENXIO);
       return found.size;
     }
+    Below* below = found.blob ? found.blob->below.get() : base_.get();
     for (size_t i = 0; i < found.run_count; ++i) {
       const BlockRun& run = found.runs[i];
       uint64_t hole = at;  // [at, hole) is data
@@ -103,7 +110,7 @@ vfs::FsResult<uint64_t> FileContent::Seek(uint64_t offset, vfs::SeekTarget targe
         hole = std::exchange(data, at);
       } else if (run.state == BlockState::kBelow && at < found.base_limit) {
         const uint64_t visible = std::min(data, found.base_limit);
-        const uint64_t next = base_->NextData(at);
+        const uint64_t next = below->NextData(at);
         if (next < visible) data = next;
         if (next == at) hole = visible;
       }
@@ -112,6 +119,22 @@ vfs::FsResult<uint64_t> FileContent::Seek(uint64_t offset, vfs::SeekTarget targe
       at = run.end * kBlockSize;
     }
   }
+}
+
+uint64_t FileContent::memory() const {
+  uint64_t bytes = sizeof *this + (base_ ? sizeof *base_ : 0);
+  std::shared_ptr<Blob> newest;
+  {
+    const std::shared_lock lock(state_mutex_);
+    newest = newest_;
+    if (newest) bytes += newest->map.memory();
+  }
+  if (newest) bytes += sizeof *newest;
+  for (auto* below = newest ? dynamic_cast<const Blob*>(newest->below.get()) : nullptr; below != nullptr;) {
+    bytes += sizeof *below + below->map.memory();
+    below = dynamic_cast<const Blob*>(below->below.get());
+  }
+  return bytes;
 }
 
 }  // namespace pgstrata::layer

@@ -1,12 +1,14 @@
 // Changing a file. Invariants of FileContent that every function here keeps, also when it fails half-way:
 //   - a kData block is wholly in the data file: it is written whole before the map names it, completed from below;
-//   - beyond size_, the rest of a kData block is zeros, and every later block is kBelow;
-//   - a block of zeros where nothing but zeros would be read, or over the image, costs no space.
+//   - beyond the length, the rest of a kData block is zeros (or stale_tail says that it may not be), and every later
+//     block is kBelow;
+//   - in an ephemeral volume a block of zeros where nothing but zeros would be read, or over the image, costs no space;
+//     in a durable one zeros that are written take the space that they will need (PostgreSQL reserves WAL that way).
 #include <algorithm>
 #include <cstring>
 
-#include "foundation/io/directory.h"
 #include "volume/layer/file_content.h"
+#include "volume/vfs/errno_map.h"
 
 namespace pgstrata::layer {
 namespace {
@@ -20,24 +22,60 @@ bool IsZero(ByteView bytes) {
 
 }  // namespace
 
+Blob& FileContent::Top() {
+  Layer& layer = stack_.top();
+  if (newest_ && &newest_->layer == &layer) return *newest_;
+  std::shared_ptr<Below> below = base_;
+  if (newest_) below = newest_;
+  auto blob = std::make_shared<Blob>(layer, node_, std::move(below), false);
+  blob->length = blob->base_limit = blob->logged_length = blob->below ? blob->below->size() : 0;
+  if (newest_ && newest_->Owes()) {
+    // A Sync that is on its way finds it frozen, and begins again.
+    newest_->owed.SetAll(newest_->syncing);
+    newest_->syncing = {};
+    owing_.push_back(newest_);
+  }
+  const std::unique_lock lock(state_mutex_);
+  newest_ = std::move(blob);
+  return *newest_;
+}
+
 template <typename Change>
 void FileContent::Apply(Change&& change) {
   const std::unique_lock lock(state_mutex_);
-  const uint64_t before = map_.data_blocks();
+  const uint64_t before = newest_->map.data_blocks();
   change();
-  store_.counters().layer_blocks.Add(map_.data_blocks() - before);  // wraps where there are fewer
+  newest_->layer.data_blocks.Add(newest_->map.data_blocks() - before);  // wraps where there are fewer
+}
+
+void FileContent::NotePosition(uint64_t position) {
+  if (log_position_.load() < position) log_position_.store(position);
+}
+
+void FileContent::AppendLength(Blob& blob, uint64_t size) {
+  NotePosition(LayerStack::Append(blob.layer, SizeRecord{node_, size, blob.base_limit}));
+  blob.logged_length = size;
+  blob.length_is_logged = true;
 }
 
 void FileContent::Remove() {
   const std::scoped_lock lock(change_mutex_);
-  Apply([this] { map_.ClearFrom(0); });
-  data_.Remove();
+  removed_ = true;
+  if (!newest_) return;
+  Blob& blob = Top();
+  Apply([&] { blob.map.ClearFrom(0); });
+  if (!stack_.durable()) return blob.data.Remove();
+  blob.owed = {};
+  blob.syncing = {};
+  freed_.assign(1, {.blob = newest_, .position = stack_.end()});
 }
 
 vfs::FsStatus FileContent::Write(uint64_t offset, ByteView bytes) {
   if (bytes.empty()) return {};
   if (offset > kMaxFileSize || bytes.size() > kMaxFileSize - offset) return vfs::FsError(EFBIG);
   const std::scoped_lock lock(change_mutex_);
+  Top();
+  if (const auto status = PrepareTail(offset + bytes.size()); !status) return status;
   while (!bytes.empty()) {
     const uint64_t in_block = offset % kBlockSize;
     const bool whole = in_block == 0 && bytes.size() >= kBlockSize;
@@ -54,30 +92,55 @@ vfs::FsStatus FileContent::Write(uint64_t offset, ByteView bytes) {
 
 // A part of one block.
 vfs::FsStatus FileContent::WriteInBlock(uint64_t offset, ByteView bytes) {
+  Blob& blob = *newest_;
   const uint64_t block = BlockOf(offset);
   const uint64_t start = block * kBlockSize;
   const uint64_t end = offset + bytes.size();
-  const BlockState state = map_.At(block);
+  const BlockState state = blob.map.At(block);
   if (state == BlockState::kData) {
-    if (const auto status = data_.WriteAt(offset, bytes); !status) return status;
-    if (end > size_) Apply([&] { size_ = end; });
+    blob.unsynced = true;
+    if (const auto status = blob.data.WriteAt(offset, bytes); !status) return status;
+    if (end > blob.length) Grow(end);
     return {};
   }
   std::array<std::byte, kBlockSize> whole{};
-  const uint64_t visible_end = state == BlockState::kBelow ? std::min(base_limit_, start + kBlockSize) : start;
+  const uint64_t visible_end = state == BlockState::kBelow ? std::min(blob.base_limit, start + kBlockSize) : start;
   if (visible_end > start && (offset > start || end < visible_end)) {
-    const auto status = base_->ReadAt(start, MutableBytes(whole).first(visible_end - start));
+    const auto status = blob.below->ReadAt(start, MutableBytes(whole).first(visible_end - start));
     if (!status) return status;
   }
   std::memcpy(whole.data() + (offset - start), bytes.data(), bytes.size());
   return WriteBlocks(block, whole, end);
 }
 
+vfs::FsStatus FileContent::WriteData(uint64_t first, ByteView bytes) {
+  Blob& blob = *newest_;
+  const uint64_t end = first + bytes.size() / kBlockSize;
+  const BlockRun run = blob.map.RunAt(first, end);
+  if ((run.state != BlockState::kData || run.end != end) && !stack_.HasRoom(end - first)) return vfs::FsError(ENOSPC);
+  blob.unsynced = true;
+  return blob.data.WriteAt(first * kBlockSize, bytes);
+}
+
+void FileContent::SetData(uint64_t begin, uint64_t end) {
+  Blob& blob = *newest_;
+  if (stack_.durable()) {
+    for (uint64_t at = begin; at < end;) {
+      const BlockRun run = blob.map.RunAt(at, end);
+      if (run.state != BlockState::kData) blob.owed.Set(run.begin, run.end, BlockState::kData);
+      at = run.end;
+    }
+  }
+  blob.map.Set(begin, end, BlockState::kData);
+}
+
 // Whole blocks from block `first` on; the file ends at `end_of_write` or later.
 vfs::FsStatus FileContent::WriteBlocks(uint64_t first, ByteView bytes, uint64_t end_of_write) {
+  Blob& blob = *newest_;
   const uint64_t count = bytes.size() / kBlockSize;
   const auto needs_data = [&](uint64_t index) {
-    return map_.At(first + index) == BlockState::kData || !IsZero(bytes.subspan(index * kBlockSize, kBlockSize));
+    return stack_.durable() || blob.map.At(first + index) == BlockState::kData ||
+           !IsZero(bytes.subspan(index * kBlockSize, kBlockSize));
   };
   uint64_t begin = 0;
   bool data = needs_data(0);
@@ -87,13 +150,13 @@ vfs::FsStatus FileContent::WriteBlocks(uint64_t first, ByteView bytes, uint64_t 
     while (end < count && (next = needs_data(end)) == data) ++end;
     if (data) {
       const ByteView run = bytes.subspan(begin * kBlockSize, (end - begin) * kBlockSize);
-      if (const auto status = data_.WriteAt((first + begin) * kBlockSize, run); !status) return status;
+      if (const auto status = WriteData(first + begin, run); !status) return status;
     }
     Apply([&] {
-      const uint64_t masked_end = std::max(first + begin, std::min(first + end, BlocksFor(base_limit_)));
-      if (data) map_.Set(first + begin, first + end, BlockState::kData);
-      if (!data) map_.Set(first + begin, masked_end, BlockState::kZero);
-      size_ = std::max(size_, std::min((first + end) * kBlockSize, end_of_write));
+      const uint64_t masked_end = std::max(first + begin, std::min(first + end, BlocksFor(blob.base_limit)));
+      if (data) SetData(first + begin, first + end);
+      if (!data) blob.map.Set(first + begin, masked_end, BlockState::kZero);
+      blob.length = std::max(blob.length, std::min((first + end) * kBlockSize, end_of_write));
     });
     begin = end;
     data = next;
@@ -105,16 +168,18 @@ vfs::FsStatus FileContent::WriteZeros(uint64_t offset, uint64_t length) {
   if (offset > kMaxFileSize || length > kMaxFileSize - offset) return vfs::FsError(EFBIG);
   const std::scoped_lock lock(change_mutex_);
   const uint64_t end = offset + length;
-  if (const auto status = Zero(offset, std::min(end, size_)); !status) return status;
-  if (length > 0 && end > size_) Apply([&] { size_ = end; });
+  if (const auto status = Zero(offset, std::min(end, Top().length)); !status) return status;
+  if (length == 0) return {};
+  if (const auto status = PrepareTail(end); !status) return status;
+  Grow(end);
   return {};
 }
 
 // [offset, end) of what lies before the end of the file.
 vfs::FsStatus FileContent::Zero(uint64_t offset, uint64_t end) {
   if (offset >= end) return {};
-  // What follows the end of the file in its last block is zeros already.
-  const uint64_t last = end >= size_ ? BlocksFor(end) : BlockOf(end);
+  // What follows the end of the file in its last block is never seen.
+  const uint64_t last = end >= newest_->length ? BlocksFor(end) : BlockOf(end);
   if (offset % kBlockSize != 0) {
     const uint64_t piece_end = std::min(end, (BlockOf(offset) + 1) * kBlockSize);
     if (const auto status = ZeroInBlock(offset, piece_end - offset); !status) return status;
@@ -128,40 +193,97 @@ vfs::FsStatus FileContent::Zero(uint64_t offset, uint64_t end) {
 }
 
 vfs::FsStatus FileContent::ZeroInBlock(uint64_t offset, uint64_t length) {
-  const BlockState state = map_.At(BlockOf(offset));
-  const bool is_zero = state == BlockState::kZero || (state == BlockState::kBelow && offset >= base_limit_);
+  const BlockState state = newest_->map.At(BlockOf(offset));
+  const bool is_zero = state == BlockState::kZero || (state == BlockState::kBelow && offset >= newest_->base_limit);
   return is_zero ? vfs::FsStatus{} : WriteInBlock(offset, ByteView(kZeros).first(length));
 }
 
 void FileContent::ZeroBlocks(uint64_t begin, uint64_t end) {
-  const uint64_t had = map_.data_blocks();
+  Blob& blob = *newest_;
+  const uint64_t had = blob.map.data_blocks();
+  const uint64_t masked_end = std::clamp(BlocksFor(blob.base_limit), begin, end);
   Apply([&] {
-    const uint64_t masked_end = std::clamp(BlocksFor(base_limit_), begin, end);
-    map_.Set(begin, masked_end, BlockState::kZero);
-    map_.Set(masked_end, end, BlockState::kBelow);
+    blob.map.Set(begin, masked_end, BlockState::kZero);
+    blob.map.Set(masked_end, end, BlockState::kBelow);
   });
-  if (map_.data_blocks() != had) data_.Discard(begin * kBlockSize, (end - begin) * kBlockSize);
+  const bool frees = blob.map.data_blocks() != had;
+  if (!stack_.durable()) {
+    if (frees) blob.data.Discard(begin * kBlockSize, (end - begin) * kBlockSize);
+    return;
+  }
+  blob.owed.Set(begin, end, BlockState::kBelow);
+  blob.syncing.Set(begin, end, BlockState::kBelow);
+  BlocksRecord record{.node = node_};
+  if (begin < masked_end) record.runs.push_back({BlockState::kZero, begin, masked_end});
+  if (masked_end < end) record.runs.push_back({BlockState::kBelow, masked_end, end});
+  if (!blob.length_is_logged) AppendLength(blob, std::min(blob.length, blob.logged_length));
+  NotePosition(LayerStack::Append(blob.layer, record));
+  if (frees) Free(begin, end);
 }
+
+// Blocks of the data file are not needed any more when the log is durable up to here.
+void FileContent::Free(uint64_t begin, uint64_t end) { freed_.push_back({newest_, log_position_.load(), begin, end}); }
 
 vfs::FsStatus FileContent::Resize(uint64_t size) {
   if (size > kMaxFileSize) return vfs::FsError(EFBIG);
   const std::scoped_lock lock(change_mutex_);
-  if (size >= size_) {
-    Apply([&] { size_ = size; });
-    return {};
-  }
+  if (size < Top().length) return Shrink(size);
+  if (const auto status = PrepareTail(size); !status) return status;
+  Grow(size);
+  return {};
+}
+
+vfs::FsStatus FileContent::Shrink(uint64_t size) {
+  Blob& blob = *newest_;
   const uint64_t tail = size % kBlockSize;
-  if (tail != 0 && map_.At(BlockOf(size)) == BlockState::kData) {
-    if (const auto status = data_.WriteAt(size, ByteView(kZeros).subspan(tail)); !status) return status;
+  const uint64_t end = blob.map.end();
+  const bool cuts_block = tail != 0 && blob.map.At(BlockOf(size)) == BlockState::kData;
+  if (cuts_block && !stack_.durable()) {
+    if (const auto status = blob.data.WriteAt(size, ByteView(kZeros).subspan(tail)); !status) return status;
   }
   Apply([&] {
-    size_ = size;
-    base_limit_ = std::min(base_limit_, size);
-    map_.ClearFrom(BlocksFor(size));
-    ++cuts_;
+    blob.length = size;
+    blob.base_limit = std::min(blob.base_limit, size);
+    blob.map.ClearFrom(BlocksFor(size));
+    ++blob.cuts;
   });
-  data_.Truncate(BlocksFor(size) * kBlockSize);
+  if (!stack_.durable()) {
+    blob.data.Truncate(BlocksFor(size) * kBlockSize);
+    return {};
+  }
+  blob.owed.ClearFrom(BlocksFor(size));
+  blob.syncing.ClearFrom(BlocksFor(size));
+  blob.syncing_length = std::min(blob.syncing_length, size);
+  if (size < blob.logged_length) AppendLength(blob, size);
+  if (cuts_block) {
+    blob.stale_tail = true;
+    blob.stale_tail_until = log_position_.load();
+  }
+  if (BlocksFor(size) < end) Free(BlocksFor(size), end);
   return {};
+}
+
+// Before the file grows to `end`: what it then shows behind its length is zeros.
+vfs::FsStatus FileContent::PrepareTail(uint64_t end) {
+  Blob& blob = *newest_;
+  if (end <= blob.length || !blob.stale_tail) return {};
+  // A truncation that a power cut undoes must not have overwritten what it cut off.
+  if (const auto synced = stack_.SyncTo(blob.stale_tail_until); !synced) {
+    return std::unexpected(vfs::ToErrno(synced.error()));
+  }
+  const uint64_t tail = blob.length % kBlockSize;
+  if (tail != 0 && blob.map.At(BlockOf(blob.length)) == BlockState::kData) {
+    blob.unsynced = true;
+    const auto status = blob.data.WriteAt(blob.length, ByteView(kZeros).subspan(tail));
+    if (!status) return status;
+  }
+  blob.stale_tail = false;
+  return {};
+}
+
+void FileContent::Grow(uint64_t size) {
+  if (size <= newest_->length) return;
+  Apply([&] { newest_->length = size; });
 }
 
 vfs::FsStatus FileContent::Allocate(vfs::AllocationMode mode, uint64_t offset, uint64_t length) {
@@ -169,15 +291,23 @@ vfs::FsStatus FileContent::Allocate(vfs::AllocationMode mode, uint64_t offset, u
   if (mode.punch_hole && (!mode.keep_size || mode.zero_range)) return vfs::FsError(EOPNOTSUPP);
   if (offset > kMaxFileSize || length > kMaxFileSize - offset) return vfs::FsError(EFBIG);
   if (!mode.punch_hole) {
-    const auto space = io::DiskSpaceAt(store_.directory());
+    Layer& layer = stack_.top();
+    const auto space = layer.storage().Space(layer.directory());
     if (space && space->available_bytes < length) return vfs::FsError(ENOSPC);
   }
   const std::scoped_lock lock(change_mutex_);
+  Blob& blob = Top();
   const uint64_t end = offset + length;
   if (mode.punch_hole || mode.zero_range) {
-    if (const auto status = Zero(offset, std::min(end, size_)); !status) return status;
+    if (const auto status = Zero(offset, std::min(end, blob.length)); !status) return status;
   }
-  if (!mode.keep_size && end > size_) Apply([&] { size_ = end; });
+  if (!mode.punch_hole && stack_.durable()) {
+    if (!stack_.HasRoom(BlocksFor(length))) return vfs::FsError(ENOSPC);
+    if (const auto status = blob.data.Reserve(offset, length); !status) return status;
+  }
+  if (mode.keep_size) return {};
+  if (const auto status = PrepareTail(end); !status) return status;
+  Grow(end);
   return {};
 }
 

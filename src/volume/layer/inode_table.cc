@@ -1,7 +1,5 @@
 #include "volume/layer/inode_table.h"
 
-#include <mutex>
-
 namespace pgstrata::layer {
 namespace {
 
@@ -35,16 +33,23 @@ mode_t TypeOf(image::EntryKind kind) {
   return S_IFREG;
 }
 
-std::unique_ptr<Directory> NewDirectory(std::string image_path, bool loaded, vfs::Inode parent) {
+std::unique_ptr<Directory> NewDirectory(vfs::Inode parent) {
+  return std::unique_ptr<Directory>(new Directory{.from_image = false, .loaded = true, .parent = parent});
+}
+std::unique_ptr<Directory> DirectoryOfImage(std::string path, vfs::Inode parent) {
   return std::unique_ptr<Directory>(
-      new Directory{.image_path = std::move(image_path), .loaded = loaded, .parent = parent});
+      new Directory{.image_path = std::move(path), .from_image = true, .loaded = false, .parent = parent});
+}
+
+mode_t TypeOf(NodeKind kind) {
+  return kind == NodeKind::kFile ? S_IFREG : kind == NodeKind::kDirectory ? S_IFDIR : S_IFLNK;
 }
 
 }  // namespace
 
-NodePtr InodeTable::NewNode(mode_t type, const Attributes& attributes) {
-  const vfs::Inode inode{last_number_.fetch_add(1) + 1};
-  return std::make_shared<Node>(inode, inode == vfs::kRootInode ? root_shown_inode_ : inode.value, type, attributes);
+NodePtr InodeTable::NewNode(vfs::Inode number, mode_t type, const Attributes& attributes) {
+  const uint64_t shown = number == vfs::kRootInode ? root_shown_inode_ : number.value;
+  return std::make_shared<Node>(number, shown, type, attributes);
 }
 
 void InodeTable::Publish(const NodePtr& node) {
@@ -54,8 +59,8 @@ void InodeTable::Publish(const NodePtr& node) {
 }
 
 NodePtr InodeTable::MakeFile(mode_t permissions, vfs::Owner owner) {
-  NodePtr node = NewNode(S_IFREG, NewAttributes(permissions, owner));
-  node->content = std::make_unique<FileContent>(store_);
+  NodePtr node = NewNode(NewNumber(), S_IFREG, NewAttributes(permissions, owner));
+  node->content = std::make_unique<FileContent>(stack_, node->inode.value);
   Publish(node);
   return node;
 }
@@ -63,17 +68,61 @@ NodePtr InodeTable::MakeFile(mode_t permissions, vfs::Owner owner) {
 NodePtr InodeTable::MakeDirectory(mode_t permissions, vfs::Owner owner, vfs::Inode parent) {
   Attributes attributes = NewAttributes(permissions, owner);
   attributes.link_count = 2;
-  NodePtr node = NewNode(S_IFDIR, attributes);
-  node->directory = NewDirectory("", true, parent);
+  NodePtr node = NewNode(NewNumber(), S_IFDIR, attributes);
+  node->directory = NewDirectory(parent);
   Publish(node);
   return node;
 }
 
 NodePtr InodeTable::MakeLink(std::string_view target, vfs::Owner owner) {
-  NodePtr node = NewNode(S_IFLNK, NewAttributes(kLinkPermissions, owner));
+  NodePtr node = NewNode(NewNumber(), S_IFLNK, NewAttributes(kLinkPermissions, owner));
   node->link_target = target;
   Publish(node);
   return node;
+}
+
+std::shared_ptr<BaseFile> InodeTable::MakeBase(std::string path, uint64_t size) {
+  return std::make_shared<BaseFile>(image_, std::move(path), size, open_files_, counters_);
+}
+
+NodePtr InodeTable::Restore(const NodeRecord& record, std::unique_ptr<FileContent> content, bool has_name_of_origin) {
+  NodePtr node = NewNode(vfs::Inode{record.node}, TypeOf(record.kind), record.attributes);
+  node->recorded.store(true);
+  node->content = std::move(content);
+  node->link_target = record.link_target;
+  if (record.kind == NodeKind::kDirectory) {
+    node->directory =
+        record.from_image ? DirectoryOfImage(record.origin, vfs::kRootInode) : NewDirectory(vfs::kRootInode);
+  }
+  if (record.kind == NodeKind::kLink && record.from_image) node->link_origin = record.origin;
+  if (has_name_of_origin && record.node != kRootNode) {
+    const std::scoped_lock lock(restored_mutex_);
+    restored_.emplace(record.origin, node);
+  }
+  Publish(node);
+  return node;
+}
+
+NodePtr InodeTable::TakeRestored(const std::string& path) {
+  const std::scoped_lock lock(restored_mutex_);
+  const auto found = restored_.find(path);
+  if (found == restored_.end()) return nullptr;
+  NodePtr node = std::move(found->second);
+  restored_.erase(found);
+  return node;
+}
+
+uint64_t InodeTable::memory() const {
+  constexpr uint64_t kTableEntry = 64;
+  uint64_t bytes = 0;
+  for (const Shard& shard : shards_) {
+    const std::shared_lock lock(shard.mutex);
+    for (const auto& [number, node] : shard.nodes) {
+      bytes += sizeof(Node) + kTableEntry + (node->content ? node->content->memory() : 0) +
+               (node->directory ? sizeof(Directory) : 0);
+    }
+  }
+  return bytes;
 }
 
 NodePtr InodeTable::MakeFromImage(const image::Entry& entry, std::string path, vfs::Inode parent) {
@@ -84,18 +133,17 @@ NodePtr InodeTable::MakeFromImage(const image::Entry& entry, std::string path, v
                         .accessed = modified,
                         .modified = modified,
                         .changed = modified};
-  NodePtr node = NewNode(TypeOf(entry.kind), attributes);
+  NodePtr node = NewNode(NewNumber(), TypeOf(entry.kind), attributes);
   switch (entry.kind) {
     case image::EntryKind::kFile:
-      node->content = std::make_unique<FileContent>(
-          store_,
-          std::make_unique<BaseFile>(image_, std::move(path), entry.size, store_.open_files(), store_.counters()));
+      node->content = std::make_unique<FileContent>(stack_, node->inode.value, MakeBase(std::move(path), entry.size));
       break;
     case image::EntryKind::kDirectory:
-      node->directory = NewDirectory(std::move(path), false, parent);
+      node->directory = DirectoryOfImage(std::move(path), parent);
       break;
     case image::EntryKind::kLink:
       node->link_target = entry.link_target;
+      node->link_origin = std::move(path);
       break;
   }
   Publish(node);

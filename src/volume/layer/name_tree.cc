@@ -10,14 +10,10 @@
 namespace pgstrata::layer {
 namespace {
 
-constexpr size_t kMaxName = 255;
-
 vfs::FsStatus CheckName(std::string_view name) {
   if (name.empty()) return vfs::FsError(ENOENT);
   if (name.size() > kMaxName) return vfs::FsError(ENAMETOOLONG);
-  if (name == "." || name == ".." || name.find('/') != name.npos || name.find('\0') != name.npos) {
-    return vfs::FsError(EINVAL);
-  }
+  if (!IsFileName(name)) return vfs::FsError(EINVAL);
   return {};
 }
 
@@ -35,19 +31,42 @@ vfs::FsStatus NameTree::Load(Node& directory) {
     }
     return vfs::FsError(EIO);
   }
-  std::vector<NodePtr> nodes;
-  nodes.reserve(entries->size());
-  uint64_t directories = 0;
+  std::vector<std::pair<std::string_view, NodePtr>> named;
+  named.reserve(entries->size() + own.overrides.size());
   for (const auto& entry : *entries) {
-    nodes.push_back(inodes_.MakeFromImage(entry, JoinPath(own.image_path, entry.name), directory.inode));
-    directories += entry.kind == image::EntryKind::kDirectory ? 1 : 0;
+    if (own.overrides.contains(entry.name)) continue;
+    std::string path = JoinPath(own.image_path, entry.name);
+    NodePtr node = inodes_.TakeRestored(path);
+    if (!node) node = inodes_.MakeFromImage(entry, std::move(path), directory.inode);
+    named.emplace_back(entry.name, std::move(node));
   }
+  for (const auto& [name, node] : own.overrides) {
+    if (node) named.emplace_back(name, node);
+  }
+  uint64_t directories = 0;
   const std::unique_lock lock(mutex_);
-  for (size_t i = 0; i < nodes.size(); ++i) own.entries.Add((*entries)[i].name, std::move(nodes[i]));
+  for (auto& [name, node] : named) {
+    if (node->directory) {
+      node->directory->parent = directory.inode;
+      ++directories;
+    }
+    own.entries.Add(name, std::move(node));
+  }
+  own.overrides.clear();
   const std::scoped_lock attributes(directory.mutex);
   directory.attributes.link_count = 2 + directories;
   own.loaded.store(true, std::memory_order_release);
   return {};
+}
+
+void NameTree::Restore(Node& parent, const std::string& name, const NodePtr& node) {
+  Directory& own = *parent.directory;
+  if (node && node->directory) node->directory->parent = parent.inode;
+  if (own.from_image) {
+    own.overrides.insert_or_assign(name, node);
+  } else if (node) {
+    own.entries.Add(name, node);
+  }
 }
 
 vfs::FsStatus NameTree::Enter(Node& parent, std::string_view name) {
@@ -82,6 +101,7 @@ vfs::FsStatus NameTree::Insert(Node& parent, std::string_view name, const std::f
   entries.Add(name, made);
   TouchModified(parent);
   if (made->directory) TouchChanged(parent, 1);
+  journal_.RecordNames({{parent, name, made.get()}});
   return {};
 }
 
@@ -96,6 +116,7 @@ vfs::FsStatus NameTree::Link(const NodePtr& node, Node& parent, std::string_view
   node->references.fetch_add(1);
   entries.Add(name, node);
   TouchModified(parent);
+  journal_.RecordNames({{parent, name, node.get()}});
   return {};
 }
 
@@ -105,6 +126,7 @@ void NameTree::Drop(Node& parent, std::string_view name, Node& node) {
   TouchModified(parent);
   TouchChanged(node, node.directory ? -2 : -1);
   if (node.directory) TouchChanged(parent, -1);
+  journal_.RecordNames({{parent, name, nullptr}});
 }
 
 vfs::FsResult<NodePtr> NameTree::Unlink(Node& parent, std::string_view name) {
@@ -178,6 +200,7 @@ void NameTree::Exchange(const Place& from, const Place& to) {
   TouchChanged(to.parent, from_is_directory - to_is_directory);
   TouchChanged(*from.node);
   TouchChanged(*to.node);
+  journal_.RecordNames({{from.parent, from.name, to.node.get()}, {to.parent, to.name, from.node.get()}});
 }
 
 // Onto `to`, whose node, if it has one, is a file or an empty directory. A name that was there keeps its cookie.
@@ -198,6 +221,7 @@ void NameTree::Move(const Place& from, const Place& to) {
   TouchModified(from.parent);
   TouchModified(to.parent);
   TouchChanged(*from.node);
+  journal_.RecordNames({{to.parent, to.name, from.node.get()}, {from.parent, from.name, nullptr}});
 }
 
 vfs::FsResult<NodePtr> NameTree::Rename(Node& parent, std::string_view name, Node& new_parent,

@@ -1,8 +1,10 @@
 // The names of a volume: directories and what is in them. Children that come from the image are loaded at the first use
-// of their directory; from then on the directory's own list is the truth, so that what was removed stays away.
+// of their directory; from then on the directory's own list is the truth, so that what was removed stays away. What the
+// logs say of a directory of the image stands beside it until then (Directory::overrides).
 //
-// Locks, in this order: Directory::loading, mutex_, those of InodeTable, Node::mutex. mutex_ is held for memory only,
-// never while the image is read. Reading and writing files takes none of them but the last two, each for a moment.
+// Locks, in this order: Directory::loading, mutex_, those of InodeTable, Node::mutex, those of the log. mutex_ is held
+// for memory only, never while the image is read. Reading and writing files takes none of them but the last two, each
+// for a moment.
 #pragma once
 
 #include <functional>
@@ -10,6 +12,7 @@
 #include <string_view>
 
 #include "volume/layer/inode_table.h"
+#include "volume/layer/journal.h"
 
 namespace pgstrata::layer {
 
@@ -17,7 +20,11 @@ namespace pgstrata::layer {
 // was removed has no entries and takes none: ENOENT.
 class NameTree {
  public:
-  NameTree(const image::Image& image, InodeTable& inodes) : image_(image), inodes_(inodes) {}
+  NameTree(const image::Image& image, InodeTable& inodes, Journal& journal)
+      : image_(image), inodes_(inodes), journal_(journal) {}
+
+  // What a log says, before anything is used: `node`, or null for nothing, has this name.
+  static void Restore(Node& parent, const std::string& name, const NodePtr& node);
 
   // With one more reference.
   vfs::FsResult<NodePtr> Lookup(Node& parent, std::string_view name);
@@ -50,12 +57,13 @@ class NameTree {
   [[nodiscard]] bool IsBelow(const Node& directory, const Node& ancestor) const;
   vfs::FsStatus CheckReplace(const Place& from, const Place& to) const;
   vfs::FsStatus CheckExchange(const Place& from, const Place& to) const;
-  static void Exchange(const Place& from, const Place& to);
-  static void Move(const Place& from, const Place& to);
-  static void Drop(Node& parent, std::string_view name, Node& node);
+  void Exchange(const Place& from, const Place& to);
+  void Move(const Place& from, const Place& to);
+  void Drop(Node& parent, std::string_view name, Node& node);
 
   const image::Image& image_;
   InodeTable& inodes_;
+  Journal& journal_;
   mutable std::shared_mutex mutex_;
 };
 

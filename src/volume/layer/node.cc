@@ -56,12 +56,14 @@ void TouchModified(Node& node) {
   const timespec now = Now();
   const std::scoped_lock lock(node.mutex);
   node.attributes.modified = node.attributes.changed = now;
+  node.attributes_owed = true;
 }
 
 void TouchChanged(Node& node, int links) {
   const timespec now = Now();
   const std::scoped_lock lock(node.mutex);
   node.attributes.changed = now;
+  node.attributes_owed = true;
   node.attributes.link_count += static_cast<uint64_t>(static_cast<int64_t>(links));
 }
 

@@ -10,6 +10,7 @@
 #include <string_view>
 #include <unordered_map>
 
+#include "volume/layer/attributes.h"
 #include "volume/layer/file_content.h"
 #include "volume/vfs/file_system.h"
 
@@ -50,25 +51,18 @@ class EntryList {
 // What a directory has besides attributes.
 struct Directory {
   const std::string image_path;  // where its children come from, when it came from the image
-  std::mutex loading;            // held while the image is listed; before every other lock
-  std::atomic<bool> loaded;      // set with NameTree's mutex held, after `entries` was filled; never reset
-  bool failure_logged = false;   // guarded by loading
+  const bool from_image;
+  std::mutex loading;           // held while the image is listed; before every other lock
+  std::atomic<bool> loaded;     // set with NameTree's mutex held, after `entries` was filled; never reset
+  bool failure_logged = false;  // guarded by loading
+  // What the logs say of its names, before it is loaded; null: gone. Constant until then, empty afterwards.
+  std::map<std::string, NodePtr, std::less<>> overrides;
   // Guarded by NameTree's mutex:
   EntryList entries;
-  vfs::Inode parent;
+  vfs::Inode parent;  // set when the parent's entries are loaded
 };
 
-struct Attributes {
-  mode_t permissions = 0;  // 07777
-  uint64_t link_count = 1;
-  uid_t uid = 0;
-  gid_t gid = 0;
-  timespec accessed{};
-  timespec modified{};
-  timespec changed{};
-};
-
-struct Node {
+struct Node : std::enable_shared_from_this<Node> {
   Node(vfs::Inode number, uint64_t shown_number, mode_t file_type, const Attributes& initial)
       : inode(number), shown_inode(shown_number), type(file_type), attributes(initial) {}
 
@@ -79,6 +73,7 @@ struct Node {
   std::unique_ptr<FileContent> content;
   std::unique_ptr<Directory> directory;
   std::string link_target;
+  std::string link_origin;  // of a link: its path in the image, or empty
 
   // References given to callers. Grows only while the node has a name, or by somebody who holds one.
   std::atomic<uint64_t> references = 0;
@@ -88,6 +83,12 @@ struct Node {
   mutable std::mutex mutex;
   // Guarded by mutex:
   Attributes attributes;
+  bool attributes_owed = false;  // they changed since the log was told
+
+  // For Journal:
+  std::atomic<bool> recorded = false;      // a log has its Node record; set with mutex held
+  std::atomic<bool> listed = false;        // it is in the list of changed nodes
+  std::atomic<uint64_t> log_position = 0;  // behind the last record about the node, its names and its attributes
 };
 
 timespec Now();

@@ -3,10 +3,12 @@
 
 #include <atomic>
 #include <cstdint>
+#include <string>
+#include <vector>
 
 namespace pgstrata::layer {
 
-// All since the volume was made, except layer_bytes.
+// All since the volume was made or opened, except what says "now".
 struct VolumeStatistics {
   uint64_t reads = 0;   // requests
   uint64_t writes = 0;  // requests
@@ -14,7 +16,14 @@ struct VolumeStatistics {
   uint64_t bytes_written = 0;
   uint64_t base_bytes_read = 0;   // read from the image, also for completing blocks that are written in part
   uint64_t layer_bytes_read = 0;  // read from blobs
-  uint64_t layer_bytes = 0;       // now in blobs
+  uint64_t layer_bytes = 0;       // now in blobs of all layers
+  struct LayerSize {
+    std::string directory;
+    uint64_t bytes = 0;  // now in its blobs
+  };
+  std::vector<LayerSize> layers;  // the lowest first
+  uint64_t files_open = 0;        // of image and layers
+  uint64_t memory_bytes = 0;      // for nodes, names, block maps and the log, about
 };
 
 // A counter that many threads add to. Each has its own cache line.
@@ -35,7 +44,6 @@ struct Counters {
   Counter bytes_written;
   Counter base_bytes_read;
   Counter layer_bytes_read;
-  Counter layer_blocks;
 };
 
 }  // namespace pgstrata::layer

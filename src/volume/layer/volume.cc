@@ -1,79 +1,35 @@
 #include "volume/layer/volume.h"
 
-#include <sys/resource.h>
-
-#include <algorithm>
-#include <random>
-#include <vector>
-
-#include "foundation/io/directory.h"
 #include "volume/layer/copy_content.h"
 #include "volume/vfs/errno_map.h"
 
 namespace pgstrata::layer {
 namespace {
 
-constexpr mode_t kPrivate = 0700;
-constexpr mode_t kGroupReadable = 0750;
 constexpr size_t kMaxLinkTarget = 4095;
-
-size_t DefaultOpenFiles() {
-  constexpr size_t kMost = 16384;
-  rlimit limit{};
-  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return kMost / 16;
-  return std::clamp<size_t>(limit.rlim_cur / 4 * 3, 16, kMost);
-}
-
-// 48 bits, so that every program can hold it; PostgreSQL derives its shared memory's key from the lower 32, of which
-// one is set always.
-uint64_t RandomRootNumber() {
-  std::random_device random;
-  const uint64_t high = random() & 0xFFFF;
-  return high << 32 | random() | 1;
-}
-
-image::Entry ShownRoot(image::Entry root) {
-  root.mode = root.mode == kGroupReadable ? kGroupReadable : kPrivate;
-  return root;
-}
+// So much of the log may wait in memory for a disk that does not take it.
+constexpr uint64_t kMaxWaitingLog = 32 << 20;
 
 }  // namespace
-
-Result<std::unique_ptr<Volume>> Volume::Create(VolumeOptions options) {
-  PGS_ASSIGN(const image::Entry root, options.image->Stat(""));
-  if (root.kind != image::EntryKind::kDirectory) {
-    return Fail(ErrorCode::kInvalidArgument, "\"" + options.image->name() + "\" is not a directory");
-  }
-  PGS_TRY(io::MakeDirectories(options.directory));
-  PGS_ASSIGN(const auto names, io::ListDirectory(options.directory));
-  if (!names.empty()) {
-    return Fail(Error(ErrorCode::kAlreadyExists, "the layer's directory \"" + options.directory + "\" is not empty")
-                    .WithHint("choose another directory, or remove what is in this one"));
-  }
-  if (options.max_open_files == 0) options.max_open_files = DefaultOpenFiles();
-  return std::unique_ptr<Volume>(new Volume(std::move(options), ShownRoot(root)));
-}
-
-Volume::Volume(VolumeOptions options, const image::Entry& root)
-    : image_(std::move(options.image)),
-      directory_(std::move(options.directory)),
-      open_files_(options.max_open_files),
-      store_(directory_, open_files_, counters_),
-      inodes_(*image_, store_, options.owner, RandomRootNumber()),
-      names_(*image_, inodes_) {
-  inodes_.MakeFromImage(root, "", vfs::kRootInode)->references = 1;
-}
 
 Volume::~Volume() = default;
 
 VolumeStatistics Volume::Statistics() const {
-  return {.reads = counters_.reads.value(),
-          .writes = counters_.writes.value(),
-          .bytes_read = counters_.bytes_read.value(),
-          .bytes_written = counters_.bytes_written.value(),
-          .base_bytes_read = counters_.base_bytes_read.value(),
-          .layer_bytes_read = counters_.layer_bytes_read.value(),
-          .layer_bytes = counters_.layer_blocks.value() * kBlockSize};
+  VolumeStatistics statistics{.reads = counters_.reads.value(),
+                              .writes = counters_.writes.value(),
+                              .bytes_read = counters_.bytes_read.value(),
+                              .bytes_written = counters_.bytes_written.value(),
+                              .base_bytes_read = counters_.base_bytes_read.value(),
+                              .layer_bytes_read = counters_.layer_bytes_read.value(),
+                              .files_open = open_files_.size(),
+                              .memory_bytes = inodes_.memory()};
+  for (Layer* layer : stack_.layers()) {
+    const uint64_t bytes = layer->data_blocks.value() * kBlockSize;
+    statistics.layers.push_back({layer->directory(), bytes});
+    statistics.layer_bytes += bytes;
+    if (layer->log() != nullptr) statistics.memory_bytes += layer->log()->waiting();
+  }
+  return statistics;
 }
 
 vfs::FsResult<NodePtr> Volume::Find(vfs::Inode inode) const {
@@ -102,20 +58,33 @@ vfs::FsResult<vfs::Attributes> Volume::Lookup(vfs::Inode parent, std::string_vie
   return ShownAttributes(**node);
 }
 
+vfs::FsResult<Gate::Pass> Volume::BeginChange() {
+  if (read_only_) return vfs::FsError(EROFS);
+  if (stack_.durable() && stack_.top().log()->waiting() > kMaxWaitingLog) {
+    if (const auto synced = SyncLog(stack_.end()); !synced) return std::unexpected(synced.error());
+  }
+  return Gate::Pass(gate_);
+}
+
 // Unlink sets link_count to 0 and then reads references, Forget the other way round: one of them sees both.
 void Volume::EndIfUnused(Node& node) {
   {
     const std::scoped_lock lock(node.mutex);
     if (node.attributes.link_count != 0) return;
   }
-  if (node.references.load() != 0) return;
-  if (inodes_.Remove(node.inode) && node.content) node.content->Remove();
+  if (node.references.load() != 0 || !inodes_.Remove(node.inode)) return;
+  journal_.RecordEnd(node);
+  if (!node.content) return;
+  node.content->Remove();
+  journal_.NoteChange(node);
 }
 
 void Volume::Forget(vfs::Inode inode, uint64_t references) {
   const NodePtr node = inodes_.Find(inode);
   if (!node || inode == vfs::kRootInode) return;
-  if (node->references.fetch_sub(references) == references) EndIfUnused(*node);
+  if (node->references.fetch_sub(references) != references) return;
+  const Gate::Pass pass(gate_);
+  EndIfUnused(*node);
 }
 
 vfs::FsResult<vfs::Attributes> Volume::GetAttributes(vfs::Inode inode) {
@@ -128,8 +97,12 @@ vfs::FsResult<vfs::Attributes> Volume::SetAttributes(vfs::Inode inode, const vfs
   const auto found = change.size ? FindFile(inode) : Find(inode);
   if (!found) return std::unexpected(found.error());
   Node& node = **found;
+  const auto pass = BeginChange();
+  if (!pass) return std::unexpected(pass.error());
+  journal_.Adopt(node);
   if (change.size) {
     const auto resized = node.content->Resize(*change.size);
+    journal_.NoteChange(node);
     if (!resized) return std::unexpected(resized.error());
   }
   const timespec now = Now();
@@ -142,7 +115,9 @@ vfs::FsResult<vfs::Attributes> Volume::SetAttributes(vfs::Inode inode, const vfs
     attributes.accessed = change.accessed.value_or(attributes.accessed);
     attributes.modified = change.modified.value_or(change.size ? now : attributes.modified);
     attributes.changed = now;
+    node.attributes_owed = true;
   }
+  journal_.RecordAttributes(node);
   return ShownAttributes(node);
 }
 
@@ -157,6 +132,8 @@ vfs::FsResult<vfs::Attributes> Volume::Insert(vfs::Inode parent, std::string_vie
                                               const std::function<NodePtr(const Node&)>& make) {
   const auto directory = FindDirectory(parent);
   if (!directory) return std::unexpected(directory.error());
+  const auto pass = BeginChange();
+  if (!pass) return std::unexpected(pass.error());
   NodePtr made;
   const auto inserted = names_.Insert(**directory, name, [&] { return make(**directory); }, made);
   if (!inserted) return std::unexpected(inserted.error());
@@ -179,6 +156,11 @@ vfs::FsResult<vfs::Attributes> Volume::MakeLink(vfs::Inode parent, std::string_v
   if (target.empty()) return vfs::FsError(ENOENT);
   if (target.size() > kMaxLinkTarget) return vfs::FsError(ENAMETOOLONG);
   if (target.front() == '/') return vfs::FsError(EPERM);  // recovery would make one into production's tablespace
+  return MakeTrustedLink(parent, name, target, owner);
+}
+
+vfs::FsResult<vfs::Attributes> Volume::MakeTrustedLink(vfs::Inode parent, std::string_view name,
+                                                       std::string_view target, vfs::Owner owner) {
   return Insert(parent, name, [&](const Node&) { return inodes_.MakeLink(target, owner); });
 }
 
@@ -187,6 +169,8 @@ vfs::FsResult<vfs::Attributes> Volume::Link(vfs::Inode inode, vfs::Inode parent,
   if (!node) return std::unexpected(node.error());
   const auto directory = FindDirectory(parent);
   if (!directory) return std::unexpected(directory.error());
+  const auto pass = BeginChange();
+  if (!pass) return std::unexpected(pass.error());
   const auto linked = names_.Link(*node, **directory, name);
   if (!linked) return std::unexpected(linked.error());
   return ShownAttributes(**node);
@@ -195,6 +179,8 @@ vfs::FsResult<vfs::Attributes> Volume::Link(vfs::Inode inode, vfs::Inode parent,
 vfs::FsStatus Volume::Unlink(vfs::Inode parent, std::string_view name) {
   const auto directory = FindDirectory(parent);
   if (!directory) return std::unexpected(directory.error());
+  const auto pass = BeginChange();
+  if (!pass) return std::unexpected(pass.error());
   const auto node = names_.Unlink(**directory, name);
   if (!node) return std::unexpected(node.error());
   EndIfUnused(**node);
@@ -204,6 +190,8 @@ vfs::FsStatus Volume::Unlink(vfs::Inode parent, std::string_view name) {
 vfs::FsStatus Volume::RemoveDirectory(vfs::Inode parent, std::string_view name) {
   const auto directory = FindDirectory(parent);
   if (!directory) return std::unexpected(directory.error());
+  const auto pass = BeginChange();
+  if (!pass) return std::unexpected(pass.error());
   const auto node = names_.RemoveDirectory(**directory, name);
   if (!node) return std::unexpected(node.error());
   EndIfUnused(**node);
@@ -216,6 +204,8 @@ vfs::FsStatus Volume::Rename(vfs::Inode parent, std::string_view name, vfs::Inod
   if (!from) return std::unexpected(from.error());
   const auto to = FindDirectory(new_parent);
   if (!to) return std::unexpected(to.error());
+  const auto pass = BeginChange();
+  if (!pass) return std::unexpected(pass.error());
   const auto replaced = names_.Rename(**from, name, **to, new_name, mode);
   if (!replaced) return std::unexpected(replaced.error());
   if (*replaced) EndIfUnused(**replaced);
@@ -231,22 +221,29 @@ vfs::FsResult<size_t> Volume::Read(vfs::Inode inode, uint64_t offset, MutableByt
   return count;
 }
 
+vfs::FsStatus Volume::ChangeContent(Node& file, const std::function<vfs::FsStatus()>& change) {
+  const auto pass = BeginChange();
+  if (!pass) return std::unexpected(pass.error());
+  journal_.Adopt(file);
+  const auto status = change();
+  TouchModified(file);
+  journal_.NoteChange(file);
+  return status;
+}
+
 vfs::FsStatus Volume::Write(vfs::Inode inode, uint64_t offset, ByteView bytes) {
   const auto node = FindFile(inode);
   if (!node) return std::unexpected(node.error());
-  const auto status = (*node)->content->Write(offset, bytes);
+  const auto status = ChangeContent(**node, [&] { return (*node)->content->Write(offset, bytes); });
   counters_.writes.Add(1);
   if (status) counters_.bytes_written.Add(bytes.size());
-  TouchModified(**node);
   return status;
 }
 
 vfs::FsStatus Volume::Allocate(vfs::Inode inode, vfs::AllocationMode mode, uint64_t offset, uint64_t length) {
   const auto node = FindFile(inode);
   if (!node) return std::unexpected(node.error());
-  const auto status = (*node)->content->Allocate(mode, offset, length);
-  if (status) TouchModified(**node);
-  return status;
+  return ChangeContent(**node, [&] { return (*node)->content->Allocate(mode, offset, length); });
 }
 
 vfs::FsResult<uint64_t> Volume::Seek(vfs::Inode inode, uint64_t offset, vfs::SeekTarget target) {
@@ -261,27 +258,14 @@ vfs::FsResult<uint64_t> Volume::CopyRange(vfs::Inode from, uint64_t from_offset,
   if (!source) return std::unexpected(source.error());
   const auto target = FindFile(to);
   if (!target) return std::unexpected(target.error());
-  const auto copied = CopyContent(*(*source)->content, from_offset, *(*target)->content, to_offset, length);
-  if (copied && *copied > 0) TouchModified(**target);
-  return copied;
-}
-
-vfs::FsStatus Volume::Sync(vfs::Inode inode, bool) {
-  const auto node = Find(inode);
-  if (!node) return std::unexpected(node.error());
-  return {};
+  return CopyContent(*(*source)->content, from_offset, *(*target)->content, to_offset, length,
+                     [&](const std::function<vfs::FsStatus()>& change) { return ChangeContent(**target, change); });
 }
 
 vfs::FsStatus Volume::ReadDirectory(vfs::Inode inode, uint64_t cookie, const vfs::DirectoryVisitor& visit) {
   const auto node = FindDirectory(inode);
   if (!node) return std::unexpected(node.error());
   return names_.ReadDirectory(**node, cookie, visit);
-}
-
-vfs::FsStatus Volume::SyncDirectory(vfs::Inode inode) {
-  const auto node = FindDirectory(inode);
-  if (!node) return std::unexpected(node.error());
-  return {};
 }
 
 vfs::FsResult<vfs::Inode> Volume::ParentOf(vfs::Inode directory) {
@@ -291,7 +275,9 @@ vfs::FsResult<vfs::Inode> Volume::ParentOf(vfs::Inode directory) {
 }
 
 vfs::FsResult<vfs::SpaceInfo> Volume::Space() {
-  const auto space = io::DiskSpaceAt(directory_);
+  const std::vector<Layer*> layers = stack_.layers();
+  if (layers.empty()) return vfs::SpaceInfo{.block_size = kBlockSize};
+  const auto space = layers.back()->storage().Space(layers.back()->directory());
   if (!space) return std::unexpected(vfs::ToErrno(space.error()));
   return vfs::SpaceInfo{.block_size = kBlockSize,
                         .total_blocks = space->total_bytes / kBlockSize,

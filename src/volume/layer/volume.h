@@ -1,23 +1,34 @@
-// A volume: a backup that can be written to. What is written lies in a layer above the image, in blocks of 4 KiB; the
-// image is only read. docs/architecture.md has the picture, docs/adr/ the reasons.
+// A volume: a backup that can be written to. What is written lies in layers above the image, in blocks of 4 KiB; the
+// image is only read. docs/architecture.md has the picture, docs/format/layer.md the files, docs/adr/ the reasons.
 //
 // What it costs: nothing is copied for open, chmod, chown, rename, link or utimens. A directory is listed when it is
 // first used. A file takes a descriptor only while it is among the most recently used ones. Zeros above nothing take no
 // space.
 //
-// What it promises: it is ephemeral. Its layer can be read by the process that made it and its forked children, for as
-// long as they live; Sync and SyncDirectory succeed at once and promise nothing. The destructor leaves the layer's
-// directory as it is: whoever named it removes it.
+// What it promises: an ephemeral one (Create) nothing: its layer can be read by the process that made it and its forked
+// children, for as long as they live, and Sync succeeds at once. A durable one (Open): what Sync, SyncDirectory or
+// Flush returned for is there when the volume is opened again, whatever happened to the process or the machine; of what
+// was not synced every name and every 4 KiB block of a file is old or new, and names are of one moment. The destructor
+// makes nothing durable and leaves the layers' directories as they are.
 //
 // Threads: everything, from any thread. Locks are described where they are: name_tree.h (names), node.h (attributes),
-// file_content.h (bytes), open_files.h (descriptors); none of names is ever held while bytes are read or written.
+// file_content.h (bytes), layer_log.h (the log), open_files.h (descriptors); none of names is ever held while bytes are
+// read or written. Every change goes through a gate that Freeze closes for a moment.
 // There are no threads of its own, so that a fork between two calls is safe.
 #pragma once
 
+#include <atomic>
+#include <chrono>
 #include <memory>
+#include <mutex>
 #include <string>
+#include <vector>
 
 #include "backup/image/image.h"
+#include "volume/layer/gate.h"
+#include "volume/layer/journal.h"
+#include "volume/layer/layer_stack.h"
+#include "volume/layer/layer_storage.h"
 #include "volume/layer/name_tree.h"
 #include "volume/layer/open_files.h"
 #include "volume/layer/statistics.h"
@@ -36,12 +47,54 @@ struct VolumeOptions {
   size_t max_open_files = 0;
 };
 
+// A durable volume: an image and layers, of which the topmost is written.
+struct StackOptions {
+  std::shared_ptr<const image::Image> image;
+  // Directories made by MakeLayer, the lowest first. None only with read_only.
+  std::vector<std::string> layers;
+  vfs::Owner owner;           // as in VolumeOptions
+  size_t max_open_files = 0;  // as in VolumeOptions
+  // Every change is EROFS; nothing is written and no lock is taken. Nobody may write the topmost layer meanwhile.
+  bool read_only = false;
+  // Bytes that the layers from index `own_from` on may hold; beyond that a write is ENOSPC. 0: no bound.
+  uint64_t max_bytes = 0;
+  size_t own_from = 0;
+  LayerStorage* storage = nullptr;  // null: the file system of this machine
+};
+
+struct FreezeReport {
+  std::chrono::microseconds held{};  // the longest that a request was held up by it
+  // Whether the frozen layer was sealed. Where not (a full disk), the volume works on all the same, and the next Flush
+  // tries again.
+  Status sealed;
+};
+
 class Volume final : public vfs::FileSystem {
  public:
   // The root is shown with mode 0700, or 0750 where the image has that: PostgreSQL starts with no other. Its st_ino is
-  // random, so that no two volumes look like one data directory.
+  // random (a layer keeps it), so that no two volumes look like one data directory.
   static Result<std::unique_ptr<Volume>> Create(VolumeOptions options);
+  // Reads the logs of the layers (docs/format/layer.md) and holds the lock of the topmost one for as long as this
+  // process or a forked child has the volume; kBusy while another process holds it. Any number of processes may share
+  // the layers below. kUnsupported for a layer of another version, kCorrupt for a damaged one.
+  static Result<std::unique_ptr<Volume>> Open(StackOptions options);
   ~Volume() override;
+
+  // These four are for the owner of the volume; no request reaches them.
+  // Everything that reached the volume before the call is durable when it returns; space that nobody needs any more is
+  // given back.
+  Status Flush();
+  // The same for names, attributes and lengths that shrank, and the giving back of space, without waiting for the bytes
+  // of files: cheap enough for every few seconds.
+  Status Tend();
+  // The topmost layer becomes frozen and `new_layer`, which MakeLayer made and nobody used, the topmost: a crash's cut
+  // of what the volume holds now. Whoever lists the layers of the volume lists the new one before the call: an empty
+  // layer on top does no harm, one that is forgotten loses what is in it. An error means that nothing changed.
+  // kUnsupported for an ephemeral volume and a read-only one.
+  Result<FreezeReport> Freeze(const std::string& new_layer);
+  // As MakeLink, but `target` may be absolute: a way out of the volume that its owner wants.
+  vfs::FsResult<vfs::Attributes> MakeTrustedLink(vfs::Inode parent, std::string_view name, std::string_view target,
+                                                 vfs::Owner owner);
 
   [[nodiscard]] VolumeStatistics Statistics() const;
 
@@ -76,24 +129,40 @@ class Volume final : public vfs::FileSystem {
   vfs::FsResult<vfs::SpaceInfo> Space() override;
 
  private:
-  Volume(VolumeOptions options, const image::Entry& root);
+  struct Parts;
+  explicit Volume(Parts parts);
+  static Result<std::unique_ptr<Volume>> OpenStack(StackOptions options, const image::Entry& root);
 
   [[nodiscard]] vfs::FsResult<NodePtr> Find(vfs::Inode inode) const;
   [[nodiscard]] vfs::FsResult<NodePtr> FindFile(vfs::Inode inode) const;
   [[nodiscard]] vfs::FsResult<NodePtr> FindDirectory(vfs::Inode inode) const;
   vfs::FsResult<vfs::Attributes> Insert(vfs::Inode parent, std::string_view name,
                                         const std::function<NodePtr(const Node& parent)>& make);
+  // What every change begins with. EROFS; the log's error where too much waits to be written.
+  vfs::FsResult<Gate::Pass> BeginChange();
+  // `change` of the content of `file`, with all that belongs to it.
+  vfs::FsStatus ChangeContent(Node& file, const std::function<vfs::FsStatus()>& change);
+  vfs::FsStatus SyncLog(uint64_t position);
+  // These three with maintenance_mutex_ held.
+  vfs::FsStatus SyncChanged(std::vector<NodePtr>& nodes);
+  Status Seal();
+  std::chrono::microseconds Swap(std::unique_ptr<Layer> layer);
   // Ends `node` when it has neither a name nor a reference any more. Called after either was taken away.
   void EndIfUnused(Node& node);
 
   // Constant after construction; each is safe from several threads.
   const std::shared_ptr<const image::Image> image_;
-  const std::string directory_;
+  const bool read_only_;
   Counters counters_;
   OpenFiles open_files_;
-  BlobStore store_;
+  LayerStack stack_;
+  Gate gate_;
+  Journal journal_;
   InodeTable inodes_;
   NameTree names_;
+  std::atomic<bool> log_failure_reported_ = false;
+  std::mutex maintenance_mutex_;  // of Flush, Tend and Freeze; before every other lock
+  Layer* unsealed_ = nullptr;     // guarded by maintenance_mutex_: frozen, and its Seal is not durable yet
 };
 
 }  // namespace pgstrata::layer

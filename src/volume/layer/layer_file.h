@@ -1,0 +1,33 @@
+// The log of a layer as a file: read as a whole, and rewritten as a whole.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "volume/layer/layer_state.h"
+#include "volume/layer/layer_storage.h"
+
+namespace pgstrata::layer {
+
+struct LayerFile {
+  std::string directory;
+  std::shared_ptr<StorageFile> log;
+  LogHeader header;
+  LayerState state;
+  uint64_t end = 0;   // of the frames
+  uint64_t size = 0;  // of the file
+};
+
+// Reads the log of the layer in `directory`. kNotFound where there is none, kCorrupt for a sealed one that does not end
+// with its Seal.
+Result<LayerFile> ReadLayerFile(LayerStorage& storage, const std::string& directory, OpenMode mode);
+// What `file` says is written anew and takes the place of its log, durably; with a Seal or without.
+Status RewriteLog(LayerStorage& storage, LayerFile& file, bool seal);
+// How long the log would be if it were rewritten.
+uint64_t RewrittenBytes(const LayerFile& file);
+
+std::string LogPath(const std::string& directory);
+std::string BlobsPath(const std::string& directory);
+std::string LockPath(const std::string& directory);
+
+}  // namespace pgstrata::layer
