@@ -1,7 +1,10 @@
 // Durable volumes: what is there when one is opened again.
 #include <gtest/gtest.h>
+#include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include <map>
 
 #include "foundation/io/file.h"
 #include "tests/layer/faulty_image.h"
@@ -111,6 +114,37 @@ TEST_F(DurableTest, NamesAttributesAndLinksComeBackAsTheyWere) {
     EXPECT_EQ(volume_->GetAttributes(vfs::kRootInode)->shown_inode, root.shown_inode);
     EXPECT_EQ(volume_->GetAttributes(vfs::kRootInode)->link_count, 4U);
   }
+}
+
+TEST_F(DurableTest, FifosSocketsAndDevicesComeBackAsTheyWere) {
+  Open();
+  const std::map<std::string, mode_t> kinds = {
+      {"fifo", S_IFIFO}, {"socket", S_IFSOCK}, {"character", S_IFCHR}, {"block", S_IFBLK}};
+  for (const auto& [name, type] : kinds) {
+    ASSERT_TRUE(volume_->MakeSpecial(vfs::kRootInode, name, type | 0640, makedev(8, 17), kOwner).has_value());
+  }
+  ASSERT_TRUE(volume_->Link(Find("fifo").inode, vfs::kRootInode, "second").has_value());
+  ASSERT_EQ(ErrorOf(volume_->Unlink(vfs::kRootInode, "fifo")), 0);
+  SyncDirectory();
+  Freeze();
+  Reopen();
+  EXPECT_EQ(Find("second").mode, static_cast<mode_t>(S_IFIFO | 0640));
+  EXPECT_EQ(Find("second").link_count, 1U);
+  EXPECT_EQ(Find("socket").mode, static_cast<mode_t>(S_IFSOCK | 0640));
+  EXPECT_EQ(Find("socket").device, 0U);
+  EXPECT_EQ(Find("character").mode, static_cast<mode_t>(S_IFCHR | 0640));
+  EXPECT_EQ(Find("block").device, makedev(8, 17));
+  EXPECT_EQ(ErrorOf(volume_->Write(Find("block").inode, 0, AsBytes("x"))), EINVAL);
+}
+
+TEST_F(DurableTest, RecoveryCannotLinkATablespaceToWhereProductionHasIt) {
+  Open();
+  ASSERT_TRUE(volume_->MakeDirectory(vfs::kRootInode, "pg_tblspc", 0700, kOwner).has_value());
+  const vfs::Inode tablespaces = Find("pg_tblspc").inode;
+  EXPECT_EQ(ErrorOf(volume_->MakeLink(tablespaces, "16500", "/srv/fast", kOwner)), EPERM);
+  EXPECT_TRUE(volume_->MakeLink(tablespaces, "16501", "../inside", kOwner).has_value());
+  EXPECT_TRUE(volume_->MakeLink(vfs::kRootInode, "elsewhere", "/srv/fast", kOwner).has_value());
+  EXPECT_TRUE(volume_->MakeTrustedLink(tablespaces, "16502", "/srv/fast", kOwner).has_value());
 }
 
 TEST_F(DurableTest, NumbersAreNeverUsedAgain) {

@@ -75,6 +75,8 @@ class FileContent {
   // What was written before the call is in data files that are durable, and in records of the logs. The records are
   // durable when LayerStack::SyncTo(log_position()) has returned.
   vfs::FsStatus Sync();
+  // Whether Sync has anything to do.
+  [[nodiscard]] bool Owes();
   // Behind the last record about this file's bytes.
   [[nodiscard]] uint64_t log_position() const { return log_position_.load(); }
   // Gives back space that was freed by changes whose records are durable. True when nothing is left to give back.

@@ -71,6 +71,11 @@ vfs::FsStatus FileContent::Sync() {
   return SyncFrozen();  // what SyncTop found frozen under its hands
 }
 
+bool FileContent::Owes() {
+  const std::scoped_lock lock(change_mutex_);
+  return !owing_.empty() || (newest_ && newest_->Owes());
+}
+
 bool FileContent::DiscardFreed() {
   const std::scoped_lock lock(change_mutex_);
   std::erase_if(freed_, [this](const Freed& freed) {

@@ -41,10 +41,6 @@ std::unique_ptr<Directory> DirectoryOfImage(std::string path, vfs::Inode parent)
       new Directory{.image_path = std::move(path), .from_image = true, .loaded = false, .parent = parent});
 }
 
-mode_t TypeOf(NodeKind kind) {
-  return kind == NodeKind::kFile ? S_IFREG : kind == NodeKind::kDirectory ? S_IFDIR : S_IFLNK;
-}
-
 }  // namespace
 
 NodePtr InodeTable::NewNode(vfs::Inode number, mode_t type, const Attributes& attributes) {
@@ -81,6 +77,14 @@ NodePtr InodeTable::MakeLink(std::string_view target, vfs::Owner owner) {
   return node;
 }
 
+NodePtr InodeTable::MakeSpecial(mode_t mode, dev_t device, vfs::Owner owner) {
+  const mode_t type = mode & S_IFMT;
+  NodePtr node = NewNode(NewNumber(), type, NewAttributes(mode & 07777, owner));
+  if (type == S_IFCHR || type == S_IFBLK) node->device = device;
+  Publish(node);
+  return node;
+}
+
 std::shared_ptr<BaseFile> InodeTable::MakeBase(std::string path, uint64_t size) {
   return std::make_shared<BaseFile>(image_, std::move(path), size, open_files_, counters_);
 }
@@ -90,6 +94,7 @@ NodePtr InodeTable::Restore(const NodeRecord& record, std::unique_ptr<FileConten
   node->recorded.store(true);
   node->content = std::move(content);
   node->link_target = record.link_target;
+  node->device = record.device;
   if (record.kind == NodeKind::kDirectory) {
     node->directory =
         record.from_image ? DirectoryOfImage(record.origin, vfs::kRootInode) : NewDirectory(vfs::kRootInode);

@@ -31,6 +31,8 @@ class InodeTable {
   NodePtr MakeFile(mode_t permissions, vfs::Owner owner);
   NodePtr MakeDirectory(mode_t permissions, vfs::Owner owner, vfs::Inode parent);
   NodePtr MakeLink(std::string_view target, vfs::Owner owner);
+  // A fifo, a socket or a device, as `mode` says.
+  NodePtr MakeSpecial(mode_t mode, dev_t device, vfs::Owner owner);
   // What the image has at `path`, below the directory `parent`.
   NodePtr MakeFromImage(const image::Entry& entry, std::string path, vfs::Inode parent);
 

@@ -22,6 +22,9 @@ NodeRecord RecordOf(const Node& node) {
     record.kind = NodeKind::kDirectory;
     record.from_image = node.directory->from_image;
     record.origin = node.directory->image_path;
+  } else if (node.type != S_IFLNK) {
+    record.kind = KindOf(node.type);
+    record.device = static_cast<uint32_t>(node.device);
   } else {
     record.kind = NodeKind::kLink;
     record.from_image = !node.link_origin.empty();

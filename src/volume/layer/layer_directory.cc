@@ -50,7 +50,9 @@ Status SealLayer(const std::string& directory, LayerStorage& storage) {
   }
   PGS_ASSIGN(const io::FileLock lock, storage.Lock(LockPath(directory)));
   PGS_ASSIGN(LayerFile file, ReadLayerFile(storage, directory, OpenMode::kRead));
-  return file.header.sealed ? Status{} : RewriteLog(storage, file, true);
+  if (file.header.sealed) return {};
+  PGS_TRY(SyncDataFiles(storage, file));
+  return RewriteLog(storage, file, true);
 }
 
 Result<LayerFacts> ReadLayerFacts(const std::string& directory, LayerStorage& storage) {

@@ -16,7 +16,8 @@ namespace pgstrata::layer {
 Status MakeLayer(const std::string& directory, LayerStorage& storage = NativeStorage());
 
 // Seals a layer that nobody serves: its log is rewritten, as short as what it says, and never written again. It costs
-// the length of the log, whatever the files hold. Success where it is sealed already; kBusy while a process serves it.
+// the length of the log, whatever the files hold; where the volume was not closed in order also a sync of every data
+// file. Success where it is sealed already; kBusy while a process serves it.
 Status SealLayer(const std::string& directory, LayerStorage& storage = NativeStorage());
 
 struct LayerFacts {

@@ -1,5 +1,7 @@
 #include "volume/layer/layer_file.h"
 
+#include <fmt/core.h>
+
 #include "foundation/base/text.h"
 
 namespace pgstrata::layer {
@@ -44,6 +46,9 @@ class LogWriter {
 
 std::string LogPath(const std::string& directory) { return directory + "/log"; }
 std::string BlobsPath(const std::string& directory) { return directory + "/blobs"; }
+std::string BlobPath(const std::string& directory, uint64_t node) {
+  return fmt::format("{}/{:x}", BlobsPath(directory), node);
+}
 std::string LockPath(const std::string& directory) { return directory + "/lock"; }
 
 Result<LayerFile> ReadLayerFile(LayerStorage& storage, const std::string& directory, OpenMode mode) {
@@ -71,13 +76,23 @@ Result<LayerFile> ReadLayerFile(LayerStorage& storage, const std::string& direct
   return file;
 }
 
+Status SyncDataFiles(LayerStorage& storage, const LayerFile& file) {
+  if (file.header.clean) return {};
+  for (const auto& [node, content] : file.state.files) {
+    if (content.map.data_blocks() == 0) continue;
+    PGS_ASSIGN(const auto data, storage.Open(BlobPath(file.directory, node), OpenMode::kRead));
+    PGS_TRY(data->DataSync());
+  }
+  return {};
+}
+
 Status RewriteLog(LayerStorage& storage, LayerFile& file, bool seal) {
   const std::string path = NewLogPath(file.directory);
   PGS_TRY(storage.Remove(path));
   PGS_ASSIGN(auto log, storage.Open(path, OpenMode::kCreate));
   LogHeader header = file.header;
   ++header.generation;
-  header.sealed = seal;
+  header.sealed = header.clean = seal;
   LogWriter writer(*log, header);
   file.state.ForEachRecord([&](const Record& record) { writer.Add(record); });
   if (seal) writer.Add(file.state.Totals());

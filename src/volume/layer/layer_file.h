@@ -21,6 +21,9 @@ struct LayerFile {
 // Reads the log of the layer in `directory`. kNotFound where there is none, kCorrupt for a sealed one that does not end
 // with its Seal.
 Result<LayerFile> ReadLayerFile(LayerStorage& storage, const std::string& directory, OpenMode mode);
+// Every data file that the log names becomes durable, as far as that is not known: what a process wrote over durable
+// blocks, and did not sync, may be in memory only.
+Status SyncDataFiles(LayerStorage& storage, const LayerFile& file);
 // What `file` says is written anew and takes the place of its log, durably; with a Seal or without.
 Status RewriteLog(LayerStorage& storage, LayerFile& file, bool seal);
 // How long the log would be if it were rewritten.
@@ -28,6 +31,7 @@ uint64_t RewrittenBytes(const LayerFile& file);
 
 std::string LogPath(const std::string& directory);
 std::string BlobsPath(const std::string& directory);
+std::string BlobPath(const std::string& directory, uint64_t node);
 std::string LockPath(const std::string& directory);
 
 }  // namespace pgstrata::layer

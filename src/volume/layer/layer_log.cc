@@ -65,8 +65,9 @@ uint64_t LayerLog::waiting() const {
   return end_ - durable_;
 }
 
-Status LayerLog::MarkSealed() {
-  header_.sealed = true;
+Status LayerLog::SetMark(Mark mark) {
+  header_.clean = true;
+  header_.sealed = mark == Mark::kSealed;
   PGS_TRY(file_->WriteAt(0, AsBytes(EncodeLogHeader(header_))));
   return file_->DataSync();
 }

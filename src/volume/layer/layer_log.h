@@ -35,8 +35,9 @@ class LayerLog {
   // How much of it is in memory only.
   [[nodiscard]] uint64_t waiting() const;
   [[nodiscard]] const LogHeader& header() const { return header_; }
-  // The last record is durable and a Seal: says so in the header too.
-  Status MarkSealed();
+  // The header says so from now on. kSealed: the last record is durable and a Seal. kClean: the data files are durable.
+  enum class Mark { kSealed, kClean };
+  Status SetMark(Mark mark);
 
  private:
   // With the syncing_ that the caller took.

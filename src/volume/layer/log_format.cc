@@ -1,8 +1,10 @@
 #include "volume/layer/log_format.h"
 
 #include <fmt/core.h>
+#include <sys/stat.h>
 
 #include <algorithm>
+#include <array>
 #include <concepts>
 #include <cstring>
 
@@ -15,9 +17,11 @@ namespace {
 
 constexpr std::string_view kMagic = "PGSLAYER";
 constexpr uint32_t kSealedFlag = 1;
+constexpr uint32_t kCleanFlag = 2;
 constexpr size_t kHeaderChecksumAt = 56;
 constexpr long kNanosecondsPerSecond = 1'000'000'000;
 constexpr std::string_view kRootOrigin = ".";
+constexpr std::array<mode_t, 7> kTypes = {S_IFREG, S_IFDIR, S_IFLNK, S_IFIFO, S_IFSOCK, S_IFCHR, S_IFBLK};
 
 template <std::integral T>
 void Put(std::string& to, T value) {
@@ -48,7 +52,7 @@ struct Encoder {
   void operator()(const NodeRecord& record) const {
     Put(to, record.node);
     Put(to, static_cast<uint32_t>(record.kind));
-    Put(to, uint32_t{0});
+    Put(to, record.device);
     PutAttributes(to, record.attributes);
     Put(to, record.origin_size);
     PutString(to, record.from_image && record.origin.empty() ? kRootOrigin : std::string_view(record.origin));
@@ -159,9 +163,9 @@ class Decoder {
   NodeRecord Node() {
     NodeRecord record{.node = NodeNumber()};
     const auto kind = reader_.Read<uint32_t>();
-    Check(kind >= 1 && kind <= 3);
+    Check(kind >= static_cast<uint32_t>(NodeKind::kFile) && kind <= static_cast<uint32_t>(NodeKind::kBlockDevice));
     record.kind = static_cast<NodeKind>(kind);
-    reader_.Skip(4);
+    record.device = reader_.Read<uint32_t>();
     record.attributes = TakeAttributes();
     record.origin_size = reader_.Read<uint64_t>();
     Check(record.origin_size <= kMaxFileSize);
@@ -172,6 +176,7 @@ class Decoder {
     Check(record.node != kRootNode || record.kind == NodeKind::kDirectory);
     record.link_target = String();
     Check((record.kind == NodeKind::kLink) == !record.link_target.empty());
+    Check(record.kind <= NodeKind::kLink || !record.from_image);  // an image has none of the others
     return record;
   }
   NamesRecord Names() {
@@ -222,10 +227,17 @@ uint64_t FrameChecksum(const LogHeader& header, uint64_t position, uint32_t leng
 
 }  // namespace
 
+mode_t TypeOf(NodeKind kind) { return kTypes[static_cast<size_t>(kind) - 1]; }
+
+NodeKind KindOf(mode_t type) {
+  const auto found = std::ranges::find(kTypes, type);
+  return static_cast<NodeKind>(found - kTypes.begin() + 1);
+}
+
 std::string EncodeLogHeader(const LogHeader& header) {
   std::string bytes(kMagic);
   Put(bytes, header.version);
-  Put(bytes, header.sealed ? kSealedFlag : uint32_t{0});
+  Put(bytes, (header.sealed ? kSealedFlag : 0) | (header.clean ? kCleanFlag : 0));
   bytes.append(AsText(header.id));
   Put(bytes, header.generation);
   Put(bytes, header.root_inode);
@@ -248,6 +260,7 @@ Result<LogHeader> ParseLogHeader(ByteView bytes, const std::string& path) {
     return Fail(ErrorCode::kCorrupt, "the header of " + Quoted(path) + " is damaged");
   }
   header.sealed = (LoadLe<uint32_t>(bytes, 12) & kSealedFlag) != 0;
+  header.clean = (LoadLe<uint32_t>(bytes, 12) & kCleanFlag) != 0;
   std::memcpy(header.id.data(), bytes.data() + 16, header.id.size());
   header.generation = LoadLe<uint64_t>(bytes, 32);
   header.root_inode = LoadLe<uint64_t>(bytes, 40);

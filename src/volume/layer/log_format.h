@@ -26,6 +26,7 @@ using LayerId = std::array<std::byte, 16>;
 struct LogHeader {
   uint32_t version = kLayerVersion;
   bool sealed = false;
+  bool clean = false;  // the data files are durable, whatever was written to them
   LayerId id{};
   uint64_t generation = 1;
   uint64_t root_inode = 0;
@@ -34,11 +35,24 @@ std::string EncodeLogHeader(const LogHeader& header);
 // `path` is for messages. kUnsupported for another version, kCorrupt for anything else.
 Result<LogHeader> ParseLogHeader(ByteView bytes, const std::string& path);
 
-enum class NodeKind : uint32_t { kFile = 1, kDirectory = 2, kLink = 3 };
+enum class NodeKind : uint32_t {
+  kFile = 1,
+  kDirectory = 2,
+  kLink = 3,
+  kFifo = 4,
+  kSocket = 5,
+  kCharacterDevice = 6,
+  kBlockDevice = 7,
+};
+
+// S_IFREG and so on.
+mode_t TypeOf(NodeKind kind);
+NodeKind KindOf(mode_t type);
 
 struct NodeRecord {
   uint64_t node = 0;
   NodeKind kind = NodeKind::kFile;
+  uint32_t device = 0;  // of a character or block device
   Attributes attributes;
   bool from_image = false;
   std::string origin;        // the path in the image; the root's is empty, as in Image

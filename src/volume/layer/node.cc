@@ -43,6 +43,7 @@ vfs::Attributes ShownAttributes(const Node& node) {
   const std::scoped_lock lock(node.mutex);
   const Attributes& attributes = node.attributes;
   shown.mode = node.type | attributes.permissions;
+  shown.device = node.device;
   shown.link_count = attributes.link_count;
   shown.uid = attributes.uid;
   shown.gid = attributes.gid;

@@ -66,10 +66,11 @@ struct Node : std::enable_shared_from_this<Node> {
   Node(vfs::Inode number, uint64_t shown_number, mode_t file_type, const Attributes& initial)
       : inode(number), shown_inode(shown_number), type(file_type), attributes(initial) {}
 
-  // Constant, and with them exactly one of the three below:
+  // Constant, and with them at most one of the three below (fifos, sockets and devices have none):
   const vfs::Inode inode;
   const uint64_t shown_inode;
-  const mode_t type;  // S_IFREG, S_IFDIR, S_IFLNK
+  const mode_t type;  // S_IFREG, S_IFDIR, S_IFLNK, ...
+  dev_t device = 0;   // of a character or block device
   std::unique_ptr<FileContent> content;
   std::unique_ptr<Directory> directory;
   std::string link_target;

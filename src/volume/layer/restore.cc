@@ -101,7 +101,8 @@ void StackState::CountNames() {
   for (const auto& [number, node] : nodes_) name_counts_[number] += HasNameOfOrigin(node) ? 1 : 0;
 }
 
-std::unique_ptr<FileContent> StackState::BuildContent(const NodeRecord& node, InodeTable& inodes, LayerStack& stack) {
+std::unique_ptr<FileContent> StackState::BuildContent(const NodeRecord& node, InodeTable& inodes, LayerStack& stack,
+                                                      bool distrusted) {
   std::shared_ptr<BaseFile> base;
   if (node.from_image) base = inodes.MakeBase(node.origin, node.origin_size);
   std::shared_ptr<Blob> newest;
@@ -113,17 +114,21 @@ std::unique_ptr<FileContent> StackState::BuildContent(const NodeRecord& node, In
     if (newest) below = newest;
     newest = MakeBlob(*layers[i], node.node, std::move(below), std::move(found->second));
     layers_[i]->files.erase(found);
+    newest->unsynced = distrusted && i + 1 == layers_.size() && newest->map.data_blocks() != 0;
   }
   return std::make_unique<FileContent>(stack, node.node, std::move(base), std::move(newest));
 }
 
-void StackState::Build(InodeTable& inodes, LayerStack& stack) {
+std::vector<NodePtr> StackState::Build(InodeTable& inodes, LayerStack& stack, bool distrusted) {
+  std::vector<NodePtr> owing;
   for (auto& [number, node] : nodes_) {
     const bool is_file = node.kind == NodeKind::kFile;
     // A directory of the image is counted when it is loaded.
-    if (is_file || node.kind == NodeKind::kLink) node.attributes.link_count = name_counts_[number];
+    if (node.kind != NodeKind::kDirectory) node.attributes.link_count = name_counts_[number];
     if (node.kind == NodeKind::kDirectory && !node.from_image) node.attributes.link_count = 2;
-    inodes.Restore(node, is_file ? BuildContent(node, inodes, stack) : nullptr, HasNameOfOrigin(node));
+    const NodePtr made =
+        inodes.Restore(node, is_file ? BuildContent(node, inodes, stack, distrusted) : nullptr, HasNameOfOrigin(node));
+    if (is_file && made->content->Owes()) owing.push_back(made);
   }
   for (const auto& [number, entries] : names_) {
     const NodePtr directory = inodes.Find({number});
@@ -134,6 +139,7 @@ void StackState::Build(InodeTable& inodes, LayerStack& stack) {
       if (node && node->directory && !directory->directory->from_image) ++directory->attributes.link_count;
     }
   }
+  return owing;
 }
 
 }  // namespace pgstrata::layer

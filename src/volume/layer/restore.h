@@ -25,8 +25,9 @@ class StackState {
   // Takes out of the topmost layer's state what says that nothing has a name which nothing below has either: names that
   // came and went. Lists directories of `image`.
   void DropIdleNames(const image::Image& image);
-  // Makes the nodes and their names. Takes the maps out of the layers' states; `stack` has the same layers.
-  void Build(InodeTable& inodes, LayerStack& stack);
+  // Makes the nodes and their names. Takes the maps out of the layers' states; `stack` has the same layers. With
+  // `distrusted`, data files of the topmost layer may hold what is not durable: returns the files that owe a sync then.
+  std::vector<NodePtr> Build(InodeTable& inodes, LayerStack& stack, bool distrusted);
   [[nodiscard]] bool has_root() const { return nodes_.contains(kRootNode); }
   // Above this are numbers that nobody ever had.
   [[nodiscard]] uint64_t numbers() const { return numbers_; }
@@ -35,7 +36,8 @@ class StackState {
   void Merge(const LayerState& layer);
   void CountNames();
   [[nodiscard]] bool HasNameOfOrigin(const NodeRecord& node) const;
-  std::unique_ptr<FileContent> BuildContent(const NodeRecord& node, InodeTable& inodes, LayerStack& stack);
+  std::unique_ptr<FileContent> BuildContent(const NodeRecord& node, InodeTable& inodes, LayerStack& stack,
+                                            bool distrusted);
 
   const std::vector<LayerState*> layers_;
   std::map<uint64_t, NodeRecord> nodes_;

@@ -151,11 +151,23 @@ vfs::FsResult<vfs::Attributes> Volume::MakeDirectory(vfs::Inode parent, std::str
                 [&](const Node& above) { return inodes_.MakeDirectory(mode & 07777, owner, above.inode); });
 }
 
+vfs::FsResult<vfs::Attributes> Volume::MakeSpecial(vfs::Inode parent, std::string_view name, mode_t mode, dev_t device,
+                                                   vfs::Owner owner) {
+  return Insert(parent, name, [&](const Node&) { return inodes_.MakeSpecial(mode, device, owner); });
+}
+
+bool Volume::HoldsTablespaces(vfs::Inode directory) {
+  const auto found = Lookup(vfs::kRootInode, "pg_tblspc");
+  if (!found) return false;
+  Forget(found->inode, 1);
+  return found->inode == directory;
+}
+
 vfs::FsResult<vfs::Attributes> Volume::MakeLink(vfs::Inode parent, std::string_view name, std::string_view target,
                                                 vfs::Owner owner) {
   if (target.empty()) return vfs::FsError(ENOENT);
   if (target.size() > kMaxLinkTarget) return vfs::FsError(ENAMETOOLONG);
-  if (target.front() == '/') return vfs::FsError(EPERM);  // recovery would make one into production's tablespace
+  if (target.front() == '/' && HoldsTablespaces(parent)) return vfs::FsError(EPERM);
   return MakeTrustedLink(parent, name, target, owner);
 }
 

@@ -80,11 +80,14 @@ class Volume final : public vfs::FileSystem {
   static Result<std::unique_ptr<Volume>> Open(StackOptions options);
   ~Volume() override;
 
-  // These four are for the owner of the volume; no request reaches them.
+  // These are for the owner of the volume; no request reaches them.
   // Everything that reached the volume before the call is durable when it returns; space that nobody needs any more is
   // given back.
   Status Flush();
-  // The same for names, attributes and lengths that shrank, and the giving back of space, without waiting for the bytes
+  // Flush, and the layer remembers that it was left in order: nothing has to be synced again when it is opened or
+  // sealed then. The last call; nothing is changed after it.
+  Status Close();
+  // As Flush for names, attributes and lengths that shrank, and the giving back of space, without waiting for the bytes
   // of files: cheap enough for every few seconds.
   Status Tend();
   // The topmost layer becomes frozen and `new_layer`, which MakeLayer made and nobody used, the topmost: a crash's cut
@@ -92,7 +95,7 @@ class Volume final : public vfs::FileSystem {
   // layer on top does no harm, one that is forgotten loses what is in it. An error means that nothing changed.
   // kUnsupported for an ephemeral volume and a read-only one.
   Result<FreezeReport> Freeze(const std::string& new_layer);
-  // As MakeLink, but `target` may be absolute: a way out of the volume that its owner wants.
+  // As MakeLink, wherever it leads to: a way out of the volume that its owner wants.
   vfs::FsResult<vfs::Attributes> MakeTrustedLink(vfs::Inode parent, std::string_view name, std::string_view target,
                                                  vfs::Owner owner);
 
@@ -108,6 +111,10 @@ class Volume final : public vfs::FileSystem {
                                             vfs::Owner owner) override;
   vfs::FsResult<vfs::Attributes> MakeDirectory(vfs::Inode parent, std::string_view name, mode_t mode,
                                                vfs::Owner owner) override;
+  vfs::FsResult<vfs::Attributes> MakeSpecial(vfs::Inode parent, std::string_view name, mode_t mode, dev_t device,
+                                             vfs::Owner owner) override;
+  // EPERM for an absolute target in pg_tblspc: recovery that replays CREATE TABLESPACE would make a link into
+  // production's.
   vfs::FsResult<vfs::Attributes> MakeLink(vfs::Inode parent, std::string_view name, std::string_view target,
                                           vfs::Owner owner) override;
   vfs::FsResult<vfs::Attributes> Link(vfs::Inode inode, vfs::Inode parent, std::string_view name) override;
@@ -130,6 +137,7 @@ class Volume final : public vfs::FileSystem {
 
  private:
   struct Parts;
+  [[nodiscard]] bool HoldsTablespaces(vfs::Inode directory);
   explicit Volume(Parts parts);
   static Result<std::unique_ptr<Volume>> OpenStack(StackOptions options, const image::Entry& root);
 

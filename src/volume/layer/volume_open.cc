@@ -51,6 +51,10 @@ void ForgetDead(LayerState& state, const std::vector<uint64_t>& dead) {
 
 // The end of the log that was not whole can never come back, and what was read is durable.
 Status CutTail(LayerFile& file) {
+  if (file.header.clean) {
+    file.header.clean = false;  // from now on nobody knows
+    PGS_TRY(file.log->WriteAt(0, AsBytes(EncodeLogHeader(file.header))));
+  }
   if (file.size != file.end) PGS_TRY(file.log->Truncate(file.end));
   file.size = file.end;
   return file.log->DataSync();
@@ -89,7 +93,10 @@ Result<std::vector<LayerFile>> ReadLayers(LayerStorage& storage, const StackOpti
                       .WithHint("a sealed layer is never written again; put an empty one on top of it"));
     }
     // What was frozen and not sealed yet when its process died may not be durable.
-    if (!written && !options.read_only && !file.header.sealed) PGS_TRY(file.log->DataSync());
+    if (!written && !options.read_only && !file.header.sealed) {
+      PGS_TRY(file.log->DataSync());
+      PGS_TRY(SyncDataFiles(storage, file));
+    }
     files.push_back(std::move(file));
   }
   return files;
@@ -156,6 +163,7 @@ Result<std::unique_ptr<Volume>> Volume::OpenStack(StackOptions options, const im
   states.reserve(files.size());
   for (LayerFile& file : files) states.push_back(&file.state);
   StackState state(states);
+  const bool distrusted = !options.read_only && !files.back().header.clean;
   if (!options.read_only) {
     ForgetDead(files.back().state, state.dead());
     if (files.back().end > kRewriteFrom) state.DropIdleNames(*options.image);
@@ -176,7 +184,9 @@ Result<std::unique_ptr<Volume>> Volume::OpenStack(StackOptions options, const im
     volume->stack_.Push(std::make_unique<Layer>(files[i].directory, storage, volume->open_files_, volume->counters_, i,
                                                 std::move(log), written ? std::move(lock) : io::FileLock()));
   }
-  state.Build(volume->inodes_, volume->stack_);
+  for (const NodePtr& node : state.Build(volume->inodes_, volume->stack_, distrusted)) {
+    volume->journal_.NoteChange(*node);
+  }
   if (!state.has_root()) volume->inodes_.MakeFromImage(root, "", vfs::kRootInode);
   volume->inodes_.Find(vfs::kRootInode)->references = 1;
   volume->inodes_.StartNumbersAt(state.numbers());

@@ -79,6 +79,12 @@ Status Volume::Flush() {
   return Seal();
 }
 
+Status Volume::Close() {
+  if (!stack_.durable()) return {};
+  PGS_TRY(Flush());
+  return stack_.top().log()->SetMark(LayerLog::Mark::kClean);
+}
+
 Status Volume::Tend() {
   if (!stack_.durable()) return {};
   const std::scoped_lock lock(maintenance_mutex_);
@@ -97,7 +103,7 @@ Status Volume::Seal() {
   LayerLog& log = *unsealed_->log();
   log.Append(SealRecord{.bytes = unsealed_->data_blocks.value() * kBlockSize});
   PGS_TRY(log.SyncTo(log.end()));
-  PGS_TRY(log.MarkSealed());
+  PGS_TRY(log.SetMark(LayerLog::Mark::kSealed));
   unsealed_ = nullptr;
   return {};
 }
