@@ -9,11 +9,13 @@
 namespace pgstrata::branch {
 namespace {
 
+const ServerFiles kFiles = {"/session/pg_hba.conf", "/session/pg_ident.conf", "/session/server.pid"};
+
 // "name=value ..." for those of `names` that are set.
 std::string Planned(int major, std::optional<int> minor, const std::vector<std::string>& names,
                     const ClusterFacts& facts = {}, const SourceConfiguration& configuration = {}) {
   const instance::Installation installation{.bin_directory = "/nonexistent", .version = {major, minor}, .psql = ""};
-  const auto plan = PlanServer(facts, {}, configuration, {}, installation, "/session");
+  const auto plan = PlanServer(facts, {}, configuration, {}, installation, kFiles, Lifetime::kThrowaway);
   if (!plan) return plan.error().message();
   std::string text;
   for (const auto& name : names) {
@@ -52,7 +54,7 @@ TEST(Traps, Trap23LibrariesAreNotTakenForMissingWherePgConfigFails) {
   ASSERT_TRUE(io::WriteWholeFile(bin.path() + "/pg_config", "#!/bin/sh\nexit 1\n", 0755).has_value());
   const instance::Installation installation{.bin_directory = bin.path(), .version = {15, 0}, .psql = ""};
   const SourceConfiguration configuration{.settings = {{"shared_preload_libraries", "unheard_of"}}};
-  const auto plan = PlanServer({}, {}, configuration, {}, installation, "/session");
+  const auto plan = PlanServer({}, {}, configuration, {}, installation, kFiles, Lifetime::kThrowaway);
   ASSERT_TRUE(plan.has_value()) << plan.error().message();
   EXPECT_EQ(*plan->settings.Find("shared_preload_libraries"), "");
   ASSERT_EQ(plan->warnings.size(), 1U);

@@ -37,10 +37,10 @@ std::string ShellProgram() {
 
 Result<std::vector<std::string>> ClientCommand(const OpenArguments& arguments, const branch::Session& session,
                                                const std::string& source_name) {
-  PGS_TRY(branch::WritePsqlrc(session, source_name));
+  PGS_TRY(session.WritePsqlrc(source_name));
   if (arguments.exec) return arguments.trailing;
   if (arguments.shell) return std::vector{ShellProgram()};
-  PGS_ASSIGN(auto argv, branch::PsqlCommand(session));
+  PGS_ASSIGN(auto argv, branch::PsqlCommand(session.installation()));
   argv.insert(argv.end(), arguments.psql_script.begin(), arguments.psql_script.end());
   argv.insert(argv.end(), arguments.trailing.begin(), arguments.trailing.end());
   return argv;

@@ -128,7 +128,7 @@ class Demo {
         branch::Session::Open(
             {.image = std::move(source.image), .wal_archives = {}, .pg_bin = request_.pg_bin, .user = request_.user},
             events));
-    PGS_ASSIGN(auto argv, branch::PsqlCommand(*session_));
+    PGS_ASSIGN(auto argv, branch::PsqlCommand(session_->installation()));
     argv.insert(argv.end(), {"-XAtc", std::string(kSumOrders)});
     PGS_ASSIGN(const std::string orders, Run({.argv = argv, .environment = session_->ClientEnvironment()}));
     Step("opened the backup and asked it: " + orders, watch);

@@ -263,19 +263,43 @@ Result<Entry> DirectoryImage::Stat(std::string_view path) const {
   return top.ToEntry();
 }
 
-Result<std::vector<Entry>> DirectoryImage::List(std::string_view directory) const {
+Result<std::vector<DirectoryImage::Found>> DirectoryImage::FindAll(std::string_view directory) const {
   PGS_ASSIGN(const auto holder, Enter(directory));
   auto listed = io::ListDirectoryWithStatus(holder->native);
   PGS_TRY(holder->StillThere());
   if (!listed) return Fail(WithAccessHint(std::move(listed).error()));
   holder->Reserve(listed->size());
-  std::vector<Entry> entries;
-  entries.reserve(listed->size());
+  std::vector<Found> all;
+  all.reserve(listed->size());
   for (const auto& [name, status] : *listed) {
-    PGS_ASSIGN(const auto found, Found::Interpret(holder, name, status));
-    if (found) entries.push_back(found->ToEntry());
+    PGS_ASSIGN(auto found, Found::Interpret(holder, name, status));
+    if (found) all.push_back(*std::move(found));
   }
+  return all;
+}
+
+Result<std::vector<Entry>> DirectoryImage::List(std::string_view directory) const {
+  PGS_ASSIGN(const auto all, FindAll(directory));
+  std::vector<Entry> entries;
+  entries.reserve(all.size());
+  for (const auto& found : all) entries.push_back(found.ToEntry());
   return entries;
+}
+
+Status DirectoryImage::VisitFingerprints(
+    const std::function<Status(const std::string& path, const Fingerprint& fingerprint)>& visit) const {
+  std::vector<std::string> left = {""};
+  while (!left.empty()) {
+    const std::string directory = std::move(left.back());
+    left.pop_back();
+    PGS_ASSIGN(const auto all, FindAll(directory));
+    for (const auto& found : all) {
+      std::string path = JoinPath(directory, found.name);
+      if (found.kind == EntryKind::kFile) PGS_TRY(visit(path, Fingerprint::Of(found.status)));
+      if (found.kind == EntryKind::kDirectory) left.push_back(std::move(path));
+    }
+  }
+  return {};
 }
 
 Result<std::unique_ptr<ImageFile>> DirectoryImage::Open(std::string_view path) const {

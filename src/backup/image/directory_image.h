@@ -16,6 +16,7 @@
 
 #include <sys/stat.h>
 
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <shared_mutex>
@@ -25,6 +26,7 @@
 #include <vector>
 
 #include "backup/image/image.h"
+#include "backup/image/native_file.h"
 
 namespace pgstrata::image {
 
@@ -39,6 +41,11 @@ class DirectoryImage final : public Image {
   Result<std::vector<Entry>> List(std::string_view directory) const override;
   Result<std::unique_ptr<ImageFile>> Open(std::string_view path) const override;
 
+  // Every regular file below PGDATA, in the same order each time, with what identifies its content now: without reading
+  // any. From then on each is watched as it is now, if it was not before.
+  Status VisitFingerprints(
+      const std::function<Status(const std::string& path, const Fingerprint& fingerprint)>& visit) const;
+
   // The absolute path of PGDATA, links resolved.
   [[nodiscard]] const std::string& root() const { return root_; }
   // The links in pg_tblspc that lead nowhere. Costs one directory.
@@ -50,6 +57,7 @@ class DirectoryImage final : public Image {
 
   Result<std::shared_ptr<Directory>> Enter(std::string_view path) const;
   Result<Found> Find(std::string_view path) const;
+  Result<std::vector<Found>> FindAll(std::string_view directory) const;
 
   const std::string root_;
   const std::string name_;

@@ -7,30 +7,36 @@ namespace {
 
 using pgdata::ClusterState;
 
-std::string InSource(const image::Image& image, std::string_view path) {
-  return '"' + std::string(path) + "\" of \"" + image.name() + '"';
+// What is inspected, in the user's words, and how it is read.
+struct Inspected {
+  std::string name;
+  const ClusterFileReader& read;
+};
+
+std::string InSource(const Inspected& source, std::string_view path) {
+  return '"' + std::string(path) + "\" of \"" + source.name + '"';
 }
 
-Result<std::string> ReadRequired(const image::Image& image, std::string_view path) {
-  auto text = image::ReadSmallFile(image, path);
+Result<std::string> ReadRequired(const Inspected& source, std::string_view path) {
+  auto text = source.read(path);
   if (text || text.error().code() != ErrorCode::kNotFound) return text;
   return std::unexpected(
       Error(ErrorCode::kInvalidArgument,
-            '"' + image.name() + "\" is not a PostgreSQL backup: it has no \"" + std::string(path) + '"')
+            '"' + source.name + "\" is not a PostgreSQL backup: it has no \"" + std::string(path) + '"')
           .WithHint("name the directory that holds PG_VERSION and global/pg_control"));
 }
 
-Result<std::optional<pgdata::BackupLabel>> ReadLabel(const image::Image& image) {
-  const auto text = image::ReadSmallFile(image, pgdata::kBackupLabelPath);
+Result<std::optional<pgdata::BackupLabel>> ReadLabel(const Inspected& source) {
+  const auto text = source.read(pgdata::kBackupLabelPath);
   if (!text) {
     if (text.error().code() == ErrorCode::kNotFound) return std::nullopt;
     return std::unexpected(text.error());
   }
   auto label = pgdata::ParseBackupLabel(*text);
-  if (!label) return std::unexpected(std::move(label).error().Wrap(InSource(image, pgdata::kBackupLabelPath)));
+  if (!label) return std::unexpected(std::move(label).error().Wrap(InSource(source, pgdata::kBackupLabelPath)));
   if (label->incremental_base) {
     return std::unexpected(
-        Error(ErrorCode::kUnsupported, '"' + image.name() + "\" is an incremental backup: alone it is not a database")
+        Error(ErrorCode::kUnsupported, '"' + source.name + "\" is an incremental backup: alone it is not a database")
             .WithHint("combine it with its chain by pg_combinebackup, and open the result"));
   }
   return std::move(*label);
@@ -65,18 +71,28 @@ std::string_view ClusterKindName(ClusterKind kind) {
   return "unknown";
 }
 
+std::string DescribeCluster(const ClusterFacts& facts) {
+  return std::string(ClusterKindName(facts.kind)) + " of " +
+         (facts.label ? facts.label->start_time : facts.control.time.ToString());
+}
+
 Result<ClusterFacts> InspectCluster(const image::Image& image) {
+  return InspectCluster(image.name(), [&](std::string_view path) { return image::ReadSmallFile(image, path); });
+}
+
+Result<ClusterFacts> InspectCluster(std::string_view name, const ClusterFileReader& read) {
+  const Inspected source{.name = std::string(name), .read = read};
   ClusterFacts facts;
-  PGS_ASSIGN(const std::string version, ReadRequired(image, "PG_VERSION"));
+  PGS_ASSIGN(const std::string version, ReadRequired(source, "PG_VERSION"));
   auto major_version = pgdata::ParsePgVersion(version);
-  if (!major_version) return std::unexpected(std::move(major_version).error().Wrap(InSource(image, "PG_VERSION")));
+  if (!major_version) return std::unexpected(std::move(major_version).error().Wrap(InSource(source, "PG_VERSION")));
   facts.major_version = *major_version;
-  PGS_ASSIGN(const std::string control, ReadRequired(image, pgdata::kControlFilePath));
+  PGS_ASSIGN(const std::string control, ReadRequired(source, pgdata::kControlFilePath));
   auto parsed = pgdata::ParseControlFile(AsBytes(control));
-  if (!parsed) return std::unexpected(std::move(parsed).error().Wrap(InSource(image, pgdata::kControlFilePath)));
+  if (!parsed) return std::unexpected(std::move(parsed).error().Wrap(InSource(source, pgdata::kControlFilePath)));
   facts.control = *std::move(parsed);
   PGS_TRY(facts.control.CheckAgainst(facts.major_version));
-  PGS_ASSIGN(facts.label, ReadLabel(image));
+  PGS_ASSIGN(facts.label, ReadLabel(source));
   facts.kind = KindOf(facts.control, facts.label);
   facts.redo = facts.label ? facts.label->start : facts.control.checkpoint.redo;
   facts.timeline = std::max(facts.control.checkpoint.timeline, facts.control.min_recovery_point_timeline);

@@ -1,8 +1,10 @@
 // What an image says about itself: enough to decide how it is started, and what `info` prints.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "backup/image/image.h"
 #include "foundation/base/error.h"
@@ -31,9 +33,15 @@ struct ClusterFacts {
   TimelineId timeline;
 };
 
+// What it is and of when: "online backup of 2026-11-20 21:05:39 UTC".
+std::string DescribeCluster(const ClusterFacts& facts);
+
 // Reads PG_VERSION, pg_control and backup_label. kInvalidArgument where the image is not a cluster, kCorrupt where one
 // of them is damaged, kUnsupported for a version, architecture or format that is not opened (an incremental backup
 // without its chain).
 Result<ClusterFacts> InspectCluster(const image::Image& image);
+// Likewise of what `read` reads (kNotFound where a file is missing) and the user knows as `name`.
+using ClusterFileReader = std::function<Result<std::string>(std::string_view path)>;
+Result<ClusterFacts> InspectCluster(std::string_view name, const ClusterFileReader& read);
 
 }  // namespace pgstrata::branch

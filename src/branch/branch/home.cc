@@ -5,6 +5,7 @@
 #include <cstdlib>
 
 #include "foundation/base/text.h"
+#include "foundation/io/directory.h"
 #include "foundation/io/process.h"
 
 namespace pgstrata::branch {
@@ -30,6 +31,11 @@ Result<std::string> HomeDirectory() {
   PGS_ASSIGN(const io::UserIdentity user, io::CurrentUser());
   const std::string home = FromEnvironment("HOME");
   return JoinPath(home.empty() ? user.home : home, ".local/state/pgstrata");
+}
+
+Result<std::string> ResolvedHomeDirectory() {
+  PGS_ASSIGN(const std::string home, HomeDirectory());
+  return io::ResolvePath(home).value_or(home);
 }
 
 std::string SessionsDirectory(const std::string& home) { return JoinPath(home, "run"); }

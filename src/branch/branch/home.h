@@ -11,6 +11,9 @@ namespace pgstrata::branch {
 // $XDG_STATE_HOME/pgstrata or ~/.local/state/pgstrata. Nothing is created.
 Result<std::string> HomeDirectory();
 
+// The same with every symbolic link resolved, as far as it is there: for comparing with what is mounted.
+Result<std::string> ResolvedHomeDirectory();
+
 // The directory of the sessions of `open`, below the home.
 std::string SessionsDirectory(const std::string& home);
 

@@ -2,10 +2,10 @@
 // database postgres may be gone.
 #pragma once
 
-#include <functional>
 #include <string>
 #include <string_view>
 
+#include "branch/branch/cluster_facts.h"
 #include "foundation/base/error.h"
 
 namespace pgstrata::branch {
@@ -15,9 +15,6 @@ struct Login {
   std::string database;
   bool superuser = true;
 };
-
-// Reads a file of the cluster, by its path relative to PGDATA.
-using ClusterFileReader = std::function<Result<std::string>(std::string_view path)>;
 
 // The role: OID 10 where it can log in, else another superuser, else any role that can. The database: "postgres", else
 // "template1", else the first that allows connections; `database` is the user's wish and taken as it is unless empty.

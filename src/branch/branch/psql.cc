@@ -4,7 +4,10 @@
 
 #include <cstdlib>
 
+#include "branch/branch/cluster_server.h"
+#include "branch/branch/server_settings.h"
 #include "foundation/io/directory.h"
+#include "postgres/client/environment.h"
 
 namespace pgstrata::branch {
 namespace {
@@ -36,19 +39,32 @@ std::string UsersOwnPsqlrc() {
 
 }  // namespace
 
-Status WritePsqlrc(const Session& session, std::string_view source_name) {
+io::Environment ConnectionEnvironment(const std::string& socket_directory, const Login& login) {
+  return {{"PGHOST", socket_directory},
+          {"PGPORT", std::to_string(kServerPort)},
+          {"PGDATABASE", login.database},
+          {"PGUSER", login.role},
+          {"PGOPTIONS", ClientOptions(login.superuser)}};
+}
+
+io::Environment ClientEnvironment(const std::string& socket_directory, const Login& login) {
+  io::Environment environment = io::CurrentEnvironment();
+  client::RemoveLibpqEnvironment(environment);
+  environment.merge(ConnectionEnvironment(socket_directory, login));
+  return environment;
+}
+
+std::string PsqlrcText(std::string_view name) {
   std::string psqlrc;
   if (const std::string own = UsersOwnPsqlrc(); !own.empty() && io::Exists(own)) {
     psqlrc += "\\i " + QuoteMetaCommandArgument(own) + '\n';
   }
-  const std::string prompt = QuoteMetaCommandArgument(EscapePrompt(source_name) + " %/%R%x%# ");
-  psqlrc += fmt::format("\\set PROMPT1 {0}\n\\set PROMPT2 {0}\n", prompt);
-  return session.directory().WriteFile("psqlrc", psqlrc);
+  const std::string prompt = QuoteMetaCommandArgument(EscapePrompt(name) + " %/%R%x%# ");
+  return psqlrc + fmt::format("\\set PROMPT1 {0}\n\\set PROMPT2 {0}\n", prompt);
 }
 
-Result<std::vector<std::string>> PsqlCommand(const Session& session) {
-  const std::string& psql = session.installation().psql;
-  if (!psql.empty()) return std::vector{psql};
+Result<std::vector<std::string>> PsqlCommand(const instance::Installation& installation) {
+  if (!installation.psql.empty()) return std::vector{installation.psql};
   return std::unexpected(Error(ErrorCode::kUnavailable, "psql is not installed")
                              .WithHint("install postgresql-client, or use --exec or --shell with another client"));
 }

@@ -1,19 +1,25 @@
+// Clients of a server of ours: their environment and psql's command line.
 #pragma once
 
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "branch/branch/session.h"
+#include "branch/branch/login.h"
 #include "foundation/base/error.h"
+#include "foundation/io/process.h"
+#include "postgres/instance/installation.h"
 
 namespace pgstrata::branch {
 
-// What makes every psql in ClientEnvironment() of `session` read the user's own psqlrc and name the source in its
-// prompt.
-Status WritePsqlrc(const Session& session, std::string_view source_name);
-// The command line of a psql on `session`. The session and its ClientEnvironment() have to outlive the client.
-// kUnavailable when no psql is installed.
-Result<std::vector<std::string>> PsqlCommand(const Session& session);
+// The variables that lead a client to the server: PGHOST, PGPORT, PGDATABASE, PGUSER, PGOPTIONS.
+io::Environment ConnectionEnvironment(const std::string& socket_directory, const Login& login);
+// The caller's environment, less every variable of libpq, with that.
+io::Environment ClientEnvironment(const std::string& socket_directory, const Login& login);
+
+// A psqlrc that reads the user's own and then names `name` in the prompt.
+std::string PsqlrcText(std::string_view name);
+// The command line of a psql. kUnavailable when none is installed.
+Result<std::vector<std::string>> PsqlCommand(const instance::Installation& installation);
 
 }  // namespace pgstrata::branch

@@ -105,12 +105,6 @@ Status CollectSegments(const WalInventory& inventory, const ClusterFacts& facts,
   }
 }
 
-// A stopped cluster needs its last checkpoint record still.
-RecoveryMode ModeFor(ClusterKind kind) {
-  if (kind == ClusterKind::kStopped) return RecoveryMode::kNone;
-  return kind == ClusterKind::kStandby ? RecoveryMode::kArchive : RecoveryMode::kCrash;
-}
-
 Status MissingTablespace(const image::Image& image, const std::string& oid, const std::string& location) {
   return std::unexpected(Error(ErrorCode::kNotFound,
                                "tablespace " + oid + " (\"" + location + "\") is missing from \"" + image.name() + '"')
@@ -126,9 +120,15 @@ void CollectHistories(const WalInventory& inventory, TimelineId newest, Recovery
 
 }  // namespace
 
+// A stopped cluster needs its last checkpoint record still.
+RecoveryMode RecoveryModeOf(ClusterKind kind) {
+  if (kind == ClusterKind::kStopped) return RecoveryMode::kNone;
+  return kind == ClusterKind::kStandby ? RecoveryMode::kArchive : RecoveryMode::kCrash;
+}
+
 Result<RecoveryPlan> PlanRecovery(const image::Image& image, const ClusterFacts& facts, const Archives& archives) {
   RecoveryPlan plan;
-  plan.mode = ModeFor(facts.kind);
+  plan.mode = RecoveryModeOf(facts.kind);
   PGS_ASSIGN(const WalInventory inventory, WalInventory::Take(image, archives));
   FindWrittenEnd(image, inventory, facts, plan);
   PGS_TRY(CollectSegments(inventory, facts, plan));

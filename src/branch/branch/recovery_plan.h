@@ -22,6 +22,7 @@
 namespace pgstrata::branch {
 
 enum class RecoveryMode { kNone, kCrash, kArchive };
+RecoveryMode RecoveryModeOf(ClusterKind kind);
 
 struct WalFromArchive {
   std::string name;  // as in pg_wal

@@ -51,12 +51,17 @@ Status EmptyDirectory(vfs::FileSystem& volume, const std::string& directory) {
 
 }  // namespace
 
-Status MakeSafe(vfs::FileSystem& volume, const RecoveryPlan& recovery, vfs::Owner owner) {
+Status ForgetServer(vfs::FileSystem& volume) {
+  PGS_TRY(vfs::RemoveAt(volume, "postmaster.pid"));
+  return vfs::RemoveAt(volume, "postmaster.opts");
+}
+
+Status MakeSafe(vfs::FileSystem& volume, RecoveryMode recovery, vfs::Owner owner) {
   for (const char* path : kLeftOvers) PGS_TRY(vfs::RemoveAt(volume, path));
   PGS_TRY(MakeMissingDirectories(volume, owner));
   PGS_TRY(EmptyDirectory(volume, "pg_replslot"));
   PGS_TRY(vfs::WriteFileAt(volume, "postgresql.auto.conf", {}, kFileMode, owner));
-  if (recovery.mode == RecoveryMode::kArchive) {
+  if (recovery == RecoveryMode::kArchive) {
     PGS_TRY(vfs::WriteFileAt(volume, "recovery.signal", {}, kFileMode, owner));
   }
   return {};

@@ -14,6 +14,9 @@ namespace pgstrata::branch {
 // - replication slots go, the directory stays (21)
 // - postgresql.auto.conf, read last of all files, becomes empty (27)
 // - directories that tar and object stores lose are there (38)
-Status MakeSafe(vfs::FileSystem& volume, const RecoveryPlan& recovery, vfs::Owner owner);
+Status MakeSafe(vfs::FileSystem& volume, RecoveryMode recovery, vfs::Owner owner);
+
+// postmaster.pid and postmaster.opts go: of a server that is known to be gone, whose process id may be another's now.
+Status ForgetServer(vfs::FileSystem& volume);
 
 }  // namespace pgstrata::branch

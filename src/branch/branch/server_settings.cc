@@ -48,6 +48,39 @@ constexpr std::array kActingLibraries = {
     "pg_prewarm",    "pglogical", "pg_squeeze", "spock",          "timescaledb", "worker_spi",
 };
 
+// What keeps a branch away from production and its data whole: not for `branch set` and ALTER SYSTEM to change.
+constexpr std::array<std::string_view, 29> kGuarded = {
+    "allow_in_place_tablespaces",
+    "archive_cleanup_command",
+    "archive_command",
+    "archive_library",
+    "archive_mode",
+    "event_triggers",
+    "external_pid_file",
+    "fsync",
+    "full_page_writes",
+    "hba_file",
+    "hot_standby",
+    "ident_file",
+    "listen_addresses",
+    "log_destination",
+    "logging_collector",
+    "max_logical_replication_workers",
+    "primary_conninfo",
+    "primary_slot_name",
+    "recovery_end_command",
+    "recovery_init_sync_method",
+    "recovery_min_apply_delay",
+    "restart_after_crash",
+    "restore_command",
+    "ssl",
+    "summarize_wal",
+    "sync_replication_slots",
+    "synchronous_standby_names",
+    "wal_level",
+    "wal_recycle",
+};
+
 template <size_t N>
 bool Contains(const std::array<const char*, N>& names, std::string_view name) {
   return std::ranges::find(names, name) != names.end();
@@ -113,8 +146,8 @@ Result<std::vector<std::string>> ChooseLibraries(const std::string& list, const 
     } else {
       plan.warnings.push_back("library \"" + name +
                               "\" of shared_preload_libraries is not loaded, because it may act on "
-                              "its own; load it with --with-preload " +
-                              name);
+                              "its own; load it with " +
+                              request.advice + name);
     }
   }
   for (const auto& name : request.with) {
@@ -148,30 +181,35 @@ void DropRecoveryTargets(Settings& settings) {
   settings.Set("recovery_target_timeline", "current").Set("recovery_min_apply_delay", "0");
 }
 
-void SetForThrowaway(const instance::ServerVersion& version, Settings& settings) {
-  settings.Set("fsync", "off")
-      .Set("synchronous_commit", "off")
-      .Set("full_page_writes", "off")
-      .Set("recovery_init_sync_method", "syncfs")
+// What every server of a branch gets, however long it lives.
+void SetForBranch(const instance::ServerVersion& version, Settings& settings) {
+  settings.Set("recovery_init_sync_method", "syncfs")
       .SetIfExists("recovery_prefetch", "off", version)
       .Set("wal_init_zero", "off")
       .Set("wal_recycle", "off")
       .Set("wal_compression", "on")
-      .Set("checkpoint_timeout", "1d")
       .SetIfExists("summarize_wal", "off", version)
       .SetIfExists("io_method", "sync", version)
       .SetIfExists("allow_in_place_tablespaces", "on", version)
       .Set("temp_tablespaces", "")
       .Set("default_tablespace", "")
-      .Set("autovacuum", "off")
       .Set("autovacuum_freeze_max_age", "2000000000")
       .Set("autovacuum_multixact_freeze_max_age", "2000000000")
       .Set("default_transaction_read_only", "off")
+      // A server that starts again by itself would not sync what the one before it wrote: the volume is closed and
+      // opened in between, and that syncs it.
       .Set("restart_after_crash", "off")
       .Set("logging_collector", "off")
       .Set("log_destination", "stderr")
       .Set("huge_pages", "off")
       .Set("shared_buffers", "128MB");
+}
+
+void SetLifetime(Lifetime lifetime, Settings& settings) {
+  const bool durable = lifetime == Lifetime::kDurable;
+  settings.Set("fsync", durable ? "on" : "off").Set("full_page_writes", durable ? "on" : "off");
+  if (!durable) settings.Set("synchronous_commit", "off");
+  if (lifetime == Lifetime::kThrowaway) settings.Set("checkpoint_timeout", "1d").Set("autovacuum", "off");
 }
 
 // In a container or chroot /dev/shm may be missing or closed to the server's user, and the server would not start.
@@ -219,7 +257,7 @@ void SetWalLevel(const pgdata::ControlFile& control, Settings& settings) {
 
 Result<ServerPlan> PlanServer(const ClusterFacts& facts, const RecoveryPlan& recovery,
                               const SourceConfiguration& configuration, const LibraryRequest& libraries,
-                              const instance::Installation& installation, const std::string& session) {
+                              const instance::Installation& installation, const ServerFiles& files, Lifetime lifetime) {
   ServerPlan plan;
   plan.warnings = configuration.notes;
   const auto& source = configuration.settings;
@@ -230,7 +268,8 @@ Result<ServerPlan> PlanServer(const ClusterFacts& facts, const RecoveryPlan& rec
   plan.settings.Set("shared_preload_libraries", pgdata::JoinLibraryList(loaded));
   StayAwayFromProduction(installation.version, plan.settings);
   DropRecoveryTargets(plan.settings);
-  SetForThrowaway(installation.version, plan.settings);
+  SetForBranch(installation.version, plan.settings);
+  SetLifetime(lifetime, plan.settings);
   SetSharedMemory(plan.settings);
   SetCapacities(facts.control, installation.version, plan.settings);
   SetWalSize(facts.control, plan.settings);
@@ -238,10 +277,23 @@ Result<ServerPlan> PlanServer(const ClusterFacts& facts, const RecoveryPlan& rec
   // Asked only in archive recovery, and answered "there is none" every time (trap 9): all WAL is in pg_wal already.
   plan.settings.Set("restore_command", recovery.mode == RecoveryMode::kArchive ? "false" : "");
   plan.settings.Set("hot_standby", "off");
-  plan.settings.Set("hba_file", session + "/pg_hba.conf")
-      .Set("ident_file", session + "/pg_ident.conf")
-      .Set("external_pid_file", session + "/server.pid");
+  plan.settings.Set("hba_file", files.hba_file)
+      .Set("ident_file", files.ident_file)
+      .Set("external_pid_file", files.external_pid_file);
   return plan;
+}
+
+bool IsGuarded(std::string_view name) {
+  return std::ranges::find(kGuarded, name) != kGuarded.end() || name == "data_directory" || name == "config_file" ||
+         name == "port" || name.starts_with("unix_socket_") || name.starts_with("recovery_target");
+}
+
+instance::Settings GuardedSettings(const instance::Settings& settings) {
+  Settings guarded;
+  for (const auto& [name, value] : settings.entries()) {
+    if (IsGuarded(name)) guarded.Set(name, value);
+  }
+  return guarded;
 }
 
 std::string HostBasedAuthentication() { return "local all all trust\nlocal replication all trust\n"; }

@@ -16,8 +16,9 @@ namespace pgstrata::branch {
 
 // What the user says about shared_preload_libraries.
 struct LibraryRequest {
-  std::vector<std::string> without;  // not these
-  std::vector<std::string> with;     // these too, although not known to be quiet
+  std::vector<std::string> without;        // not these
+  std::vector<std::string> with;           // these too, although not known to be quiet
+  std::string advice = "--with-preload ";  // what to say, before its name, to load one all the same
 };
 
 struct ServerPlan {
@@ -25,10 +26,28 @@ struct ServerPlan {
   std::vector<std::string> warnings;  // what was left out, and why
 };
 
-// `session` is the directory of the server's own files; pg_hba.conf and pg_ident.conf lie there.
+// How long what the server writes is wanted.
+enum class Lifetime {
+  kThrowaway,  // until the command ends: nothing is durable, nothing tidies up
+  kEphemeral,  // kept until the next crash: nothing is durable
+  kDurable,    // kept: all that PostgreSQL promises
+};
+
+struct ServerFiles {
+  std::string hba_file;
+  std::string ident_file;
+  std::string external_pid_file;
+};
+
 Result<ServerPlan> PlanServer(const ClusterFacts& facts, const RecoveryPlan& recovery,
                               const SourceConfiguration& configuration, const LibraryRequest& libraries,
-                              const instance::Installation& installation, const std::string& session);
+                              const instance::Installation& installation, const ServerFiles& files, Lifetime lifetime);
+
+// Those of `settings` that keep a branch safe and its data whole. They go on the command line, where no ALTER SYSTEM
+// reaches them, and `branch set` refuses them.
+instance::Settings GuardedSettings(const instance::Settings& settings);
+// Whether `name` is such a setting, in any version.
+bool IsGuarded(std::string_view name);
 
 // pg_hba.conf: everybody who can enter the private socket directory, and nobody else.
 std::string HostBasedAuthentication();

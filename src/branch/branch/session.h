@@ -13,17 +13,14 @@
 
 #include "backup/image/image.h"
 #include "backup/image/wal_archive.h"
-#include "branch/branch/cluster_facts.h"
-#include "branch/branch/login.h"
-#include "branch/branch/recovery_plan.h"
+#include "branch/branch/cluster_plan.h"
+#include "branch/branch/cluster_server.h"
 #include "branch/branch/server_settings.h"
 #include "branch/branch/session_directory.h"
 #include "foundation/base/clock.h"
 #include "foundation/base/error.h"
 #include "foundation/io/process.h"
 #include "foundation/io/shared_processor.h"
-#include "postgres/instance/installation.h"
-#include "postgres/instance/server.h"
 #include "volume/worker/worker.h"
 
 namespace pgstrata::branch {
@@ -68,9 +65,11 @@ class Session {
 
   // Lets in a client that was started early. Without one: no effect.
   Status Admit();
+  // What makes every psql in ClientEnvironment() read the user's own psqlrc and name the source in its prompt.
+  [[nodiscard]] Status WritePsqlrc(std::string_view source_name) const;
   // The environment of a client of this session: the caller's, less every libpq variable, with this database named.
   [[nodiscard]] io::Environment ClientEnvironment() const;
-  [[nodiscard]] const instance::Installation& installation() const { return installation_; }
+  [[nodiscard]] const instance::Installation& installation() const { return plan_.installation; }
   [[nodiscard]] const SessionDirectory& directory() const { return directory_; }
   [[nodiscard]] const std::vector<StepTime>& steps() const { return steps_; }
   // Readable when the worker has died, and with it the database.
@@ -90,13 +89,9 @@ class Session {
   Status Plan();
   Status MakeVolume();
   Status WriteServerFiles(const ServerPlan& plan);
-  void ChooseOfflineLogin(const ClusterFileReader& read);
   Status StartServer();
-  std::expected<client::Connection, instance::StartError> WaitForLogin();
-  [[nodiscard]] client::ConnectionParameters Parameters(const Login& login) const;
   [[nodiscard]] Error Explain(instance::StartError error) const;
   Status MakeReady();
-  Status ChooseClientLogin();
   void FreeProcessors() const;
   void StartClientEarly();
   void TakeClientBack();
@@ -104,17 +99,12 @@ class Session {
 
   OpenRequest request_;
   OpenEvents events_;
-  ClusterFacts facts_;
-  RecoveryPlan recovery_;
-  instance::Installation installation_;
-  io::UserIdentity owner_;
+  ClusterPlan plan_;
   SessionDirectory directory_;
-  Login own_login_;                      // for what the session itself does: a superuser's, where one can log in
-  Login login_;                          // the client's
+  Login first_login_;                    // as the files say it before recovery
   io::SharedProcessor start_processor_;  // where the worker and the server run until the server is ready
   worker::Worker worker_;
-  instance::Server server_;
-  std::optional<client::Connection> connection_;
+  ClusterServer server_;
   std::vector<StepTime> steps_;
   Stopwatch watch_;
   double last_mark_ms_ = 0;

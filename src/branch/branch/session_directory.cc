@@ -1,29 +1,20 @@
 #include "branch/branch/session_directory.h"
 
 #include <fcntl.h>
-#include <fmt/core.h>
-#include <sys/un.h>
 #include <unistd.h>
 
-#include <chrono>
-
 #include "branch/branch/home.h"
+#include "branch/branch/left_server.h"
+#include "branch/branch/socket_directory.h"
 #include "foundation/base/text.h"
 #include "foundation/io/directory.h"
 #include "foundation/io/file.h"
-#include "postgres/instance/server.h"
 #include "volume/fuse/mount.h"
 
 namespace pgstrata::branch {
 namespace {
 
-using namespace std::chrono_literals;
-
-constexpr auto kServerGrace = 5s;
 constexpr std::string_view kSessionPrefix = "open-";
-constexpr std::string_view kSocketDirectory = "/tmp/pgstrata-";
-// ".s.PGSQL.5432.lock" and its slash.
-constexpr size_t kLongestSocketName = 20;
 
 Result<std::string> MakeTemporaryDirectory(std::string pattern) {
   pattern += "XXXXXX";
@@ -43,35 +34,8 @@ Result<io::FileLock> EnterSessions(const std::string& sessions, mode_t mode) {
   }
 }
 
-Result<std::string> MakeSocketDirectory(const std::string& session, const io::UserIdentity& owner) {
-  if (session.size() + kLongestSocketName < sizeof(sockaddr_un::sun_path)) return session;
-  PGS_ASSIGN(std::string directory, MakeTemporaryDirectory(std::string(kSocketDirectory)));
-  PGS_TRY(io::ChangeOwner(directory, owner.uid, owner.gid));
-  if (::symlink(directory.c_str(), (session + "/socket").c_str()) != 0) {
-    return FailErrno("could not create \"" + session + "/socket\"");
-  }
-  return directory;
-}
-
-// The session is its server's to write: a link in it is believed only as far as it was made here.
-bool IsSocketDirectory(std::string_view path) {
-  constexpr size_t kRandom = 6;  // mkdtemp(3)
-  return path.starts_with(kSocketDirectory) && path.size() == kSocketDirectory.size() + kRandom &&
-         path.find('/', kSocketDirectory.size()) == std::string_view::npos;
-}
-
-// Whether `pid` is a server of this session: its command line names the session's directory. A reused pid does not.
-bool IsServerOf(pid_t pid, const std::string& session) {
-  const auto command_line = io::ReadWholeFile(fmt::format("/proc/{}/cmdline", pid));
-  return command_line && command_line->contains(session + '/');
-}
-
-std::optional<pid_t> RunningServer(const std::string& session) {
-  const auto text = io::ReadWholeFile(session + "/server.pid");
-  if (!text) return std::nullopt;
-  const auto pid = ParseDecimal(TrimWhitespace(*text));
-  if (!pid || !IsServerOf(static_cast<pid_t>(*pid), session)) return std::nullopt;
-  return static_cast<pid_t>(*pid);
+LeftServer ServerOf(const std::string& session) {
+  return {.directory = session, .pid_file = session + "/server.pid", .data_directory = session + "/mnt"};
 }
 
 Status RemoveSessionsIfEmpty(const std::string& sessions) {
@@ -99,7 +63,7 @@ Result<SessionDirectory> SessionDirectory::Create(const std::string& home, const
     PGS_TRY(io::ChangeOwner(session.path_, owner.uid, owner.gid));
     PGS_TRY(io::ChangeOwner(session.mountpoint(), owner.uid, owner.gid));
   }
-  PGS_ASSIGN(session.socket_directory_, MakeSocketDirectory(session.path_, owner));
+  PGS_ASSIGN(session.socket_directory_, MakeSocketDirectory(session.path_, session.path_ + "/socket", owner));
   return session;
 }
 
@@ -113,26 +77,14 @@ Status SessionDirectory::WriteFile(std::string_view name, std::string_view conte
   return io::ChangeOwner(path, owner_.uid, owner_.gid);
 }
 
-Status EndServerOf(const std::string& path) {
-  const auto pid = RunningServer(path);
-  if (pid) {
-    PGS_ASSIGN(io::Process server, io::Process::Adopt(*pid));
-    PGS_TRY(server.Signal(SIGQUIT));
-    PGS_TRY(server.Signal(SIGCONT));  // whoever died may have held its connections
-    PGS_ASSIGN(const auto ended, server.Wait(kServerGrace));
-    if (ended) return {};  // and it has waited for its children
-  }
-  return instance::EndServerProcesses(path + "/mnt");
-}
+Status EndServerOf(const std::string& path) { return EndServer(ServerOf(path)); }
 
 Status UnmountSession(const std::string& path) {
   return fuse::Unmount(path + "/mnt", {.lazy = true, .abort_first = true});
 }
 
 Status RemoveSession(const std::string& path) {
-  if (const auto socket = io::ReadLink(path + "/socket"); socket && IsSocketDirectory(*socket)) {
-    PGS_TRY(io::RemoveTree(*socket));
-  }
+  PGS_TRY(RemoveSocketDirectory(path + "/socket"));
   PGS_TRY(io::RemoveTree(path));
   return RemoveSessionsIfEmpty(path.substr(0, path.find_last_of('/')));
 }
@@ -150,7 +102,7 @@ Result<std::vector<Leftover>> FindLeftovers(const std::string& home) {
     PGS_ASSIGN(const bool held, io::FileLock::IsHeld(leftover.path + "/lock"));
     if (held) continue;
     leftover.source = io::ReadWholeFile(leftover.path + "/source").value_or("unknown source");
-    leftover.server = RunningServer(leftover.path);
+    leftover.server = FindPostmaster(ServerOf(leftover.path));
     for (const auto& mount : mounts) leftover.mounted |= mount.mountpoint == leftover.path + "/mnt";
     leftovers.push_back(std::move(leftover));
   }

@@ -43,10 +43,10 @@ Result<pgdata::TimelineHistory> WalInventory::History(TimelineId timeline) const
   return pgdata::TimelineHistory::Parse(timeline, text);
 }
 
-std::vector<std::string> WalInventory::BackupHistories() const {
+std::vector<std::string> WalInventory::NamesWithSuffix(std::string_view suffix) const {
   std::vector<std::string> names;
   for (const auto& [name, place] : places_) {
-    if (name.ends_with(".backup")) names.push_back(name);
+    if (name.ends_with(suffix)) names.push_back(name);
   }
   return names;
 }

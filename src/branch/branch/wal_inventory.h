@@ -32,10 +32,14 @@ class WalInventory {
   Result<std::unique_ptr<image::ImageFile>> Open(const std::string& name) const;
   // That of `timeline`, from its history file where there is one.
   Result<pgdata::TimelineHistory> History(TimelineId timeline) const;
+  // The names of all timeline history files (NNNNNNNN.history).
+  [[nodiscard]] std::vector<std::string> Histories() const { return NamesWithSuffix(".history"); }
   // The names of all backup history files (NAME.OFFSET.backup).
-  [[nodiscard]] std::vector<std::string> BackupHistories() const;
+  [[nodiscard]] std::vector<std::string> BackupHistories() const { return NamesWithSuffix(".backup"); }
 
  private:
+  [[nodiscard]] std::vector<std::string> NamesWithSuffix(std::string_view suffix) const;
+
   const image::Image* image_ = nullptr;
   std::map<std::string, Place> places_;
 };
