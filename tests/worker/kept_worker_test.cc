@@ -20,6 +20,7 @@
 #include "foundation/io/directory.h"
 #include "foundation/io/file.h"
 #include "tests/support/memory_file_system.h"
+#include "tests/support/private_mounts.h"
 #include "tests/support/scratch_directory.h"
 #include "volume/fuse/mount.h"
 #include "volume/worker/control_client.h"
@@ -78,10 +79,10 @@ class KeptWorkerTest : public testing::Test {
       ++shared_.tends;
       return {};
     };
-    volume_.freeze = [this](const std::string& directory) -> Result<std::chrono::microseconds> {
+    volume_.freeze = [this](const std::string& directory) -> Result<Frozen> {
       ++shared_.freezes;
       if (!io::Exists(directory)) return Fail(ErrorCode::kNotFound, "there is no layer \"" + directory + '"');
-      return 42us;
+      return Frozen{.held = 42us, .sealed = {}};
     };
     volume_.facts = [] {
       return ServedVolume::Facts{.image_bytes_read = 7, .layer_bytes_read = 8, .layers = {{"/layers/1", 4096}}};
@@ -367,7 +368,10 @@ TEST_F(KeptWorkerTest, SyncAndFreezeAreTheVolumes) {
   const int before = shared_.flushes;
   EXPECT_TRUE(client.Sync().has_value());
   EXPECT_GT(shared_.flushes, before);
-  EXPECT_EQ(client.Freeze(directory_.path()).value(), 42us);
+  const auto frozen = client.Freeze(directory_.path());
+  ASSERT_TRUE(frozen.has_value()) << frozen.error().message();
+  EXPECT_EQ(frozen->held, 42us);
+  EXPECT_TRUE(frozen->sealed.has_value());
   const auto absent = client.Freeze(directory_.path() + "/absent");
   ASSERT_FALSE(absent.has_value());
   EXPECT_EQ(absent.error().code(), ErrorCode::kNotFound);
@@ -437,6 +441,32 @@ TEST_F(KeptWorkerTest, EndsWithItsCallerWhereThatIsWanted) {
   }
   ASSERT_EQ(::waitpid(command, nullptr, 0), command);
   EXPECT_TRUE(Eventually([&] { return !Mounted() && !io::Exists(options_.control_socket); }));
+}
+
+// As a container that was started while it was mounted.
+TEST_F(KeptWorkerTest, AMountThatAnotherNamespaceHasIsServedOn) {
+  if (::geteuid() != 0) return;
+  KeptWorker worker = Start();
+  ASSERT_TRUE(io::WriteWholeFile(in_mount("file"), "content").has_value());
+  const std::string ready = directory_.path() + "/ready";
+  const pid_t container = ::fork();
+  if (container == 0) {
+    if (!test::EnterPrivateMounts()) ::_exit(1);
+    static_cast<void>(io::WriteWholeFile(ready, ""));
+    for (;;) ::pause();
+  }
+  ASSERT_TRUE(Eventually([&] { return io::Exists(ready); }));
+  auto client = Connect();
+  const auto refused = client.Quit();
+  ASSERT_FALSE(refused.has_value());
+  EXPECT_EQ(refused.error().code(), ErrorCode::kBusy);
+  EXPECT_THAT(refused.error().message(), HasSubstr("another mount namespace"));
+  EXPECT_FALSE(Mounted());
+  EXPECT_TRUE(client.Stat().has_value());
+  ::kill(container, SIGKILL);
+  ::waitpid(container, nullptr, 0);
+  EXPECT_TRUE(EndsWithin(worker.process));
+  ExpectNothingLeft();
 }
 
 TEST_F(KeptWorkerTest, ManyQuitsAtOnceAreAllAnswered) {

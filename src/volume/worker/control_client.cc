@@ -72,12 +72,13 @@ Result<codec::Json> ControlClient::Stat(bool reset, std::chrono::milliseconds ti
   return answer;
 }
 
-Result<std::chrono::microseconds> ControlClient::Freeze(const std::string& new_layer,
-                                                        std::chrono::milliseconds timeout) {
+Result<Frozen> ControlClient::Freeze(const std::string& new_layer, std::chrono::milliseconds timeout) {
   codec::Json request = Request("freeze");
   request["layer"] = new_layer;
   PGS_ASSIGN(const auto answer, Ask(request, timeout));
-  return std::chrono::microseconds(NumberOf(answer, "held_us"));
+  Frozen frozen{.held = std::chrono::microseconds(NumberOf(answer, "held_us")), .sealed = {}};
+  if (!IsTrue(answer, "sealed")) frozen.sealed = Fail(ErrorCode::kIo, TextOf(answer, "why"));
+  return frozen;
 }
 
 Status ControlClient::Sync(std::chrono::milliseconds timeout) {

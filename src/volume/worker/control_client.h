@@ -10,6 +10,7 @@
 #include "foundation/base/error.h"
 #include "foundation/codec/json.h"
 #include "foundation/io/fd.h"
+#include "volume/worker/kept_worker.h"
 
 namespace pgstrata::worker {
 
@@ -27,8 +28,9 @@ class ControlClient {
 
   // The answer's fields as the protocol says them.
   Result<codec::Json> Stat(bool reset = false, std::chrono::milliseconds timeout = kPatience);
-  // The topmost layer is frozen and sealed, and the empty directory on top of it. How long requests waited.
-  Result<std::chrono::microseconds> Freeze(const std::string& new_layer, std::chrono::milliseconds timeout = kLong);
+  // The topmost layer is frozen, and the empty one in the directory `new_layer` on top of it. An error of the worker
+  // means that nothing changed; where `sealed` is an error, each flush tries again to seal it.
+  Result<Frozen> Freeze(const std::string& new_layer, std::chrono::milliseconds timeout = kLong);
   // What reached the volume is durable.
   Status Sync(std::chrono::milliseconds timeout = kLong);
   // Unmounts, makes everything durable, and waits until the process is gone and its locks are free. kBusy, naming who

@@ -36,9 +36,10 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr int kRetryMs = 200;             // after SIGTERM, while somebody uses the mount
-constexpr auto kUnseenUserPatience = 2s;  // for a user who is on his way out, or whom we may not see
-constexpr auto kForcedEndPatience = 5s;   // for requests in progress of a connection that was cut
+constexpr int kRetryMs = 200;              // after SIGTERM, while somebody uses the mount
+constexpr auto kUnseenUserPatience = 2s;   // for a user who is on his way out, or whom we may not see
+constexpr auto kDetachedEndPatience = 5s;  // for requests in progress of a mount that is gone
+constexpr auto kForcedEndPatience = 5s;    // for requests in progress of a connection that was cut
 
 io::UniqueFd TerminateSignals() {
   sigset_t terminate;
@@ -52,6 +53,17 @@ uint64_t ResidentBytes() {
   if (!text) return 0;
   const auto fields = Split(*text, ' ');
   return fields.size() > 1 ? ParseDecimal(fields[1]).value_or(0) * static_cast<uint64_t>(::sysconf(_SC_PAGESIZE)) : 0;
+}
+
+// What this process's reads brought from storage; the rest was in the machine's page cache.
+uint64_t StorageBytesRead() {
+  const auto text = io::ReadWholeFile("/proc/self/io");
+  if (!text) return 0;
+  constexpr std::string_view kName = "read_bytes: ";
+  for (const std::string_view line : SplitLines(*text)) {
+    if (line.starts_with(kName)) return ParseDecimal(line.substr(kName.size())).value_or(0);
+  }
+  return 0;
 }
 
 codec::Json RequestsToJson(const std::vector<fuse::RequestStatistics>& requests) {
@@ -167,6 +179,7 @@ codec::Json KeptService::Stat(bool reset) const {
   json["requests"] = RequestsToJson(reset ? session_->counters().ReadAndReset() : session_->counters().Read());
   json["image_bytes_read"] = facts.image_bytes_read;
   json["layer_bytes_read"] = facts.layer_bytes_read;
+  json["storage_bytes_read"] = StorageBytesRead();
   json["layers"] = codec::Json::array();
   for (const auto& layer : facts.layers)
     json["layers"].push_back({{"directory", layer.directory}, {"bytes", layer.bytes}});
@@ -181,9 +194,11 @@ Result<codec::Json> KeptService::Freeze(const std::string& directory) {
     return Fail(ErrorCode::kInvalidArgument, "freeze wants the absolute path of an empty directory as \"layer\"");
   }
   if (options_.mount.read_only) return Fail(ErrorCode::kUnsupported, "nothing is frozen on a mount that is read-only");
-  PGS_ASSIGN(const auto held, volume_.freeze(directory));
+  PGS_ASSIGN(const Frozen frozen, volume_.freeze(directory));
   codec::Json answer;
-  answer["held_us"] = static_cast<uint64_t>(held.count());
+  answer["held_us"] = static_cast<uint64_t>(frozen.held.count());
+  answer["sealed"] = frozen.sealed.has_value();
+  if (!frozen.sealed) answer["why"] = frozen.sealed.error().message();
   return answer;
 }
 
@@ -288,15 +303,24 @@ Status KeptService::UnmountUnused() {
   const auto deadline = std::chrono::steady_clock::now() + kUnseenUserPatience;
   for (;;) {
     const Status unmounted = fuse::Unmount(own.mountpoint, {.lazy = false});
-    if (unmounted || unmounted.error().code() != ErrorCode::kBusy) return unmounted;
+    if (unmounted) return WaitForEndOfService();
+    if (unmounted.error().code() != ErrorCode::kBusy) return unmounted;
     const auto users = FindMountUsers(own.mountpoint);
     if (users.empty() && std::chrono::steady_clock::now() < deadline) {
       std::this_thread::sleep_for(20ms);
       continue;
     }
-    const std::string who = users.empty() ? "somebody" : DescribeUsers(users);
-    return Fail(Error(ErrorCode::kBusy, who + " uses " + Quoted(own.mountpoint)));
+    const std::string what = Quoted(own.mountpoint);
+    return Fail(ErrorCode::kBusy, users.empty() ? "somebody uses " + what : DescribeUse(users, what));
   }
+}
+
+// A container that was started meanwhile has a copy of the mount, which goes on when ours is gone.
+Status KeptService::WaitForEndOfService() const {
+  pollfd polled{ended_.get(), POLLIN, 0};
+  if (::poll(&polled, 1, static_cast<int>(std::chrono::milliseconds(kDetachedEndPatience).count())) > 0) return {};
+  return Fail(ErrorCode::kBusy, Quoted(session_->mount().mountpoint) +
+                                    " is unmounted here, but another mount namespace (a container) has it still");
 }
 
 void KeptService::Finish(std::vector<QuitRequest*> quits, bool forced) {

@@ -56,6 +56,7 @@ class KeptService {
   void AnswerQuits(const std::vector<QuitRequest*>& quits, const Status& result);
   Status TryUnmount(bool force);
   Status UnmountUnused();
+  [[nodiscard]] Status WaitForEndOfService() const;
   [[noreturn]] void Finish(std::vector<QuitRequest*> quits, bool forced);
 
   const ServedVolume& volume_;

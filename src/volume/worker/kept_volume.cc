@@ -5,38 +5,30 @@
 namespace pgstrata::worker {
 namespace {
 
-template <typename V>
-ServedVolume Serve(V& volume) {
-  ServedVolume served;
-  served.file_system = &volume;
-  served.flush = [&volume]() -> Status {
-    if constexpr (requires { volume.Flush(); }) return volume.Flush();
-    return {};
-  };
-  served.tend = [&volume]() -> Status {
-    if constexpr (requires { volume.Tend(); }) return volume.Tend();
-    return {};
-  };
-  served.freeze = [&volume](const std::string& directory) -> Result<std::chrono::microseconds> {
-    if constexpr (requires { volume.Freeze(directory); }) {
-      PGS_ASSIGN(auto report, volume.Freeze(directory));
-      PGS_TRY(report.sealed);
-      return report.held;
-    }
-    return Fail(ErrorCode::kUnsupported, "this volume cannot be frozen");
-  };
-  served.facts = [&volume] {
-    const auto statistics = volume.Statistics();
-    return ServedVolume::Facts{
-        .image_bytes_read = statistics.base_bytes_read, .layer_bytes_read = statistics.layer_bytes_read, .layers = {}};
-  };
-  return served;
+ServedVolume::Facts FactsOf(const layer::Volume& volume) {
+  const layer::VolumeStatistics statistics = volume.Statistics();
+  ServedVolume::Facts facts{
+      .image_bytes_read = statistics.base_bytes_read, .layer_bytes_read = statistics.layer_bytes_read, .layers = {}};
+  for (const auto& layer : statistics.layers) {
+    facts.layers.push_back({.directory = layer.directory, .bytes = layer.bytes});
+  }
+  return facts;
+}
+
+Result<Frozen> Freeze(layer::Volume& volume, const std::string& new_layer) {
+  PGS_ASSIGN(auto report, volume.Freeze(new_layer));
+  return Frozen{.held = report.held, .sealed = std::move(report.sealed)};
 }
 
 }  // namespace
 
 Result<KeptWorker> StartKeptWorker(layer::Volume& volume, const KeptWorkerOptions& options) {
-  return StartKeptWorker(Serve(volume), options);
+  const ServedVolume served{.file_system = &volume,
+                            .flush = [&volume] { return volume.Flush(); },
+                            .tend = [&volume] { return volume.Tend(); },
+                            .freeze = [&volume](const std::string& layer) { return Freeze(volume, layer); },
+                            .facts = [&volume] { return FactsOf(volume); }};
+  return StartKeptWorker(served, options);
 }
 
 }  // namespace pgstrata::worker

@@ -67,6 +67,12 @@ struct KeptWorker {
 // does not use `volume` any more: it only destroys it.
 Result<KeptWorker> StartKeptWorker(layer::Volume& volume, const KeptWorkerOptions& options);
 
+// A layer that was frozen.
+struct Frozen {
+  std::chrono::microseconds held{};  // how long requests waited
+  Status sealed;                     // an error: not yet; each flush tries again
+};
+
 // What a kept worker needs of a volume besides its FileSystem. Called from several threads.
 struct ServedVolume {
   struct Layer {
@@ -83,8 +89,8 @@ struct ServedVolume {
   std::function<Status()> flush;
   // The same for names and lengths, at no great cost.
   std::function<Status()> tend;
-  // Freezes the topmost layer and puts the empty directory on top; how long requests waited.
-  std::function<Result<std::chrono::microseconds>(const std::string& directory)> freeze;
+  // Freezes the topmost layer and puts the empty one in `directory` on top. An error means that nothing changed.
+  std::function<Result<Frozen>(const std::string& directory)> freeze;
   std::function<Facts()> facts;
 };
 // The same for anything that can be served.

@@ -41,11 +41,11 @@ std::vector<MountUser> FindMountUsers(const std::string& mountpoint) {
   return users;
 }
 
-std::string DescribeUsers(const std::vector<MountUser>& users) {
+std::string DescribeUse(const std::vector<MountUser>& users, const std::string& what) {
   if (users.empty()) return {};
-  std::string text = "process " + std::to_string(users[0].pid) + " (" + users[0].name + ')';
-  if (users.size() > 1) text += " and " + std::to_string(users.size() - 1) + " more";
-  return text;
+  const std::string first = "process " + std::to_string(users[0].pid) + " (" + users[0].name + ')';
+  if (users.size() == 1) return first + " uses " + what;
+  return first + " and " + std::to_string(users.size() - 1) + " more use " + what;
 }
 
 }  // namespace pgstrata::worker

@@ -15,7 +15,7 @@ struct MountUser {
 // Other processes that have their working directory, their root or an open file at or below `mountpoint` (absolute,
 // resolved). Without root only one's own are seen.
 std::vector<MountUser> FindMountUsers(const std::string& mountpoint);
-// "process 4242 (postgres) and 3 more"; empty for nobody.
-std::string DescribeUsers(const std::vector<MountUser>& users);
+// "process 4242 (postgres) and 3 more use WHAT"; empty for nobody.
+std::string DescribeUse(const std::vector<MountUser>& users, const std::string& what);
 
 }  // namespace pgstrata::worker
