@@ -374,7 +374,7 @@ TEST(Operations, SpaceIsTold) {
   EXPECT_EQ(stat.f_namemax, 255U);
 }
 
-TEST(Operations, OnlyRegularFilesAreMadeByMknodAndExtendedAttributesAreUnsupported) {
+TEST(Operations, SpecialFilesThatAFileSystemHasNotAndExtendedAttributesAreRefused) {
   Served mounted;
   EXPECT_EQ(::mkfifo(mounted.path("fifo").c_str(), 0600), -1);
   EXPECT_EQ(errno, EPERM);

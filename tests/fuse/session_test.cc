@@ -9,6 +9,7 @@
 
 #include "foundation/base/clock.h"
 #include "foundation/base/text.h"
+#include "foundation/io/directory.h"
 #include "foundation/io/file.h"
 #include "foundation/io/process.h"
 #include "tests/fuse/mounted.h"
@@ -48,8 +49,9 @@ TEST(Session, StopsWhileIdleWhileInUseAndBeforeServing) {
     used.End();
   }
   test::MemoryFileSystem file_system;
-  std::string pattern = "/tmp/pgstrata-fuse-XXXXXX";
-  const std::string mountpoint = ::mkdtemp(pattern.data());
+  const test::ScratchDirectory scratch;
+  const std::string mountpoint = scratch.path() + "/mnt";
+  ASSERT_TRUE(io::MakeDirectories(mountpoint).has_value());
   {
     auto session = Session::Mount(file_system, {.mountpoint = mountpoint});
     ASSERT_TRUE(session.has_value()) << session.error().message();
@@ -58,7 +60,6 @@ TEST(Session, StopsWhileIdleWhileInUseAndBeforeServing) {
     EXPECT_TRUE((*session)->Serve().has_value());
   }
   EXPECT_FALSE(FindMount(mountpoint)->has_value());
-  ::rmdir(mountpoint.c_str());
 }
 
 TEST(Session, ServingEndsWhenSomebodyUnmounts) {
@@ -93,8 +94,10 @@ TEST(Session, RemovesOnlyItsOwnMount) {
 }
 
 TEST(Session, TwentyAtOnce) {
+  constexpr size_t kMounts = 20;
   std::vector<std::unique_ptr<Mounted>> all;
-  for (int i = 0; i < 20; ++i) all.push_back(std::make_unique<Mounted>());
+  all.reserve(kMounts);
+  for (size_t i = 0; i < kMounts; ++i) all.push_back(std::make_unique<Mounted>());
   for (const auto& mounted : all) {
     EXPECT_TRUE(io::WriteWholeFile(mounted->path("f"), "x").has_value());
   }
@@ -207,8 +210,9 @@ TEST(MountInfo, IsParsedWithEscapesAndOptionalFields) {
 }
 
 TEST(MountInfo, AMountpointWithSpacesIsFoundAndUnmounted) {
-  std::string pattern = "/tmp/pgstrata fuse\\XXXXXX";
-  const std::string mountpoint = ::mkdtemp(pattern.data());
+  const test::ScratchDirectory scratch;
+  const std::string mountpoint = scratch.path() + "/with space and\\backslash";
+  ASSERT_TRUE(io::MakeDirectories(mountpoint).has_value());
   test::MemoryFileSystem file_system;
   {
     auto session = Session::Mount(file_system, {.mountpoint = mountpoint, .fsname = "a,b\\c d"});
@@ -216,7 +220,6 @@ TEST(MountInfo, AMountpointWithSpacesIsFoundAndUnmounted) {
     EXPECT_EQ(FindMount(mountpoint)->value().source, "a,b\\c d");
   }
   EXPECT_FALSE(FindMount(mountpoint)->has_value());
-  EXPECT_EQ(::rmdir(mountpoint.c_str()), 0);
 }
 
 TEST(Unmount, OfNothingIsSuccess) { EXPECT_TRUE(Unmount("/tmp", {}).has_value()); }
