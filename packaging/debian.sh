@@ -16,10 +16,14 @@ man=$tree/usr/share/man/man1
 install -D -m 0755 -s "$program" "$tree/usr/bin/pgstrata"
 install -D -m 0644 "$root/packaging/pgstrata.bash-completion" "$tree/usr/share/bash-completion/completions/pgstrata"
 install -D -m 0644 "$root/packaging/_pgstrata" "$tree/usr/share/zsh/vendor-completions/_pgstrata"
+for unit in "$root"/packaging/systemd/*; do
+  install -D -m 0644 "$unit" "$tree/usr/lib/systemd/system/$(basename "$unit")"
+done
 
 mkdir -p "$doc" "$man"
 install -m 0644 "$root/README.md" "$doc/"
-for page in "$root"/docs/*.md "$root"/docs/adr/*.md "$root"/docs/commands/*.md; do
+for page in "$root"/docs/*.md "$root"/docs/adr/*.md "$root"/docs/commands/*.md "$root"/docs/format/*.md \
+  "$root"/docs/protocol/*.md; do
   install -D -m 0644 "$page" "$doc/docs/${page#"$root/docs/"}"
 done
 for page in "$root"/docs/commands/*.md; do

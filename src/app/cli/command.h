@@ -11,10 +11,14 @@ namespace pgstrata::cli {
 
 // Each adds a command.
 void AddCatCommand(CommandLine& line);
+void AddCleanupCommand(CommandLine& line);
 void AddDemoCommand(CommandLine& line);
 void AddDoctorCommand(CommandLine& line);
 void AddInfoCommand(CommandLine& line);
 void AddLsCommand(CommandLine& line);
+void AddMountCommand(CommandLine& line);
+void AddStatCommand(CommandLine& line);
+void AddUnmountCommand(CommandLine& line);
 // `trailing` is what stood after "--": arguments of the client.
 void AddOpenCommand(CommandLine& line, std::vector<std::string> trailing);
 

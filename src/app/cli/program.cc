@@ -35,9 +35,14 @@ std::vector<std::string> TakeTrailing(std::vector<std::string>& arguments) {
 }  // namespace
 
 int RunProgram(std::vector<std::string> arguments, Output& output) {
+  if (!arguments.empty() && arguments.front() == "umount") arguments.front() = "unmount";
   CommandLine line("Every PostgreSQL backup is a database you can open", "pgstrata " PGSTRATA_VERSION,
                    "pgstrata COMMAND --help describes a command. Exit statuses: docs/exit-status.md.");
   AddOpenCommand(line, TakeTrailing(arguments));
+  AddMountCommand(line);
+  AddUnmountCommand(line);
+  AddStatCommand(line);
+  AddCleanupCommand(line);
   AddInfoCommand(line);
   AddLsCommand(line);
   AddCatCommand(line);

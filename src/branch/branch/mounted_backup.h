@@ -1,0 +1,55 @@
+// `mount`: a backup as a writable directory, for those who start PostgreSQL themselves. No server is started here.
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "backup/image/image.h"
+#include "backup/image/wal_archive.h"
+#include "foundation/base/error.h"
+#include "volume/worker/kept_worker.h"
+
+namespace pgstrata::branch {
+
+struct MountRequest {
+  std::shared_ptr<const image::Image> image;
+  std::vector<std::unique_ptr<image::WalArchive>> wal_archives;
+  std::string source_given;      // as typed
+  std::string source_path;       // absolute, resolved
+  std::vector<std::string> wal;  // the directories of wal_archives, absolute
+  std::string mountpoint;        // an existing directory
+  std::string diff_directory;    // made if it is missing; empty: read-only
+  std::string user;              // who owns what is shown; empty: as before, else postgres for root, else oneself
+  bool allow_other = false;      // always for root, where another user is the owner
+  bool moved = false;            // the source was moved since the diff directory was made
+  bool end_with_caller = false;  // see KeptWorkerOptions
+  std::chrono::milliseconds timeout = std::chrono::seconds(30);
+};
+
+struct MountedBackup {
+  worker::KeptWorker worker;
+  std::string mountpoint;  // absolute, resolved
+  std::string directory;   // that of the changes; of a read-only mount one of its own below the home
+  std::string control_socket;
+  std::string description;  // "PostgreSQL 15, online backup of 2026-11-20 21:05:39 UTC"
+  bool continued = false;   // with the changes of an earlier mount
+};
+
+// Mounts with a kept worker. The caller has one thread. What a new diff directory gets once, before anything is shown
+// (docs/commands/mount.md): the edits of safety.h and, at the end of postgresql.auto.conf, the settings that keep a
+// server from reaching production. A mount that is read-only shows the backup as it is.
+// kInvalidArgument for a diff directory of another source and for directories that lie in each other; kBusy where the
+// diff directory or the mountpoint is in use, or a server survived the mount's process; kMissingWal where a new mount
+// could not become consistent.
+Result<MountedBackup> MountBackup(const MountRequest& request);
+
+// The --wal directories that the diff directory at `path` remembers: none where it is new.
+Result<std::vector<std::string>> RememberedWal(const std::string& path);
+
+// Removes what the mount of a process that has died left in `directory` (its fsname): the socket, and of a read-only
+// mount the directory. Nothing where another process uses it by now.
+void TidyAfterDeadWorker(const std::string& directory);
+
+}  // namespace pgstrata::branch
