@@ -113,5 +113,34 @@ TEST(FullDiskTest, AllocationOfMoreThanThereIsIsRefused) {
   });
 }
 
+// A removal has to be durable before it gives space back, and that takes room in the log.
+TEST(FullDiskTest, ADurableVolumeHealsOnADiskThatWasFull) {
+  const test::ScratchDirectory place;
+  const auto run = [&] {
+    if (!MountSmallDisk(place.path())) ::_exit(2);
+    const auto image = ImageOf({{"f", std::string(kFileSize, 'o')}});
+    const std::string layer = place.path() + "/layer";
+    auto volume = OpenVolume(image, {layer});
+    const vfs::Inode filler = volume->CreateFile(vfs::kRootInode, "filler", 0600, {})->inode;
+    EXPECT_TRUE(volume->Flush().has_value());
+    uint64_t filled = 0;
+    while (volume->Write(filler, filled, AsBytes(std::string(kBlock, 'x'))).has_value()) filled += kBlock;
+    EXPECT_GT(filled, 10 * kBlock);
+    EXPECT_EQ(vfs::ErrorOf(volume->Sync(filler, false)), 0);
+    const vfs::Inode file = volume->Lookup(vfs::kRootInode, "f")->inode;
+    EXPECT_EQ(vfs::ErrorOf(volume->Write(file, 0, AsBytes("n"))), ENOSPC);
+    EXPECT_EQ(vfs::ErrorOf(volume->Unlink(vfs::kRootInode, "filler")), 0);
+    volume->Forget(filler, 1);
+    EXPECT_TRUE(volume->Tend().has_value());
+    EXPECT_EQ(vfs::ErrorOf(volume->Write(file, 0, AsBytes("n"))), 0);
+    EXPECT_EQ(vfs::ErrorOf(volume->Sync(file, false)), 0);
+    volume.reset();
+    volume = OpenVolume(image, {layer});
+    EXPECT_EQ(Content(*volume, volume->Lookup(vfs::kRootInode, "f")->inode)[0], 'n');
+    ::_exit(::testing::Test::HasFailure() ? 1 : 0);
+  };
+  EXPECT_EXIT(run(), ::testing::ExitedWithCode(0), "");
+}
+
 }  // namespace
 }  // namespace pgstrata::layer

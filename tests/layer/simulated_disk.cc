@@ -22,7 +22,7 @@ class SimulatedDisk::File final : public layer::StorageFile {
   Status WriteAt(uint64_t offset, ByteView bytes) override {
     const std::scoped_lock lock(disk_.mutex_);
     const auto fault = disk_.Count();
-    if (fault == Fault::kShortWrite) Put(offset, bytes.first(bytes.size() / 2));
+    if (fault == Fault::kShortWrite) Put(offset, bytes.first(bytes.size() / 2 / kSector * kSector));
     if (fault) return Fail(Failure(*fault));
     Put(offset, bytes);
     return {};
@@ -50,7 +50,6 @@ class SimulatedDisk::File final : public layer::StorageFile {
     if (const auto fault = disk_.Count()) return Fail(Failure(*fault));
     return {};
   }
-  // After a failure the system takes the pages for clean: they are never written again unless they change.
   Status DataSync() override {
     const std::scoped_lock lock(disk_.mutex_);
     const auto fault = disk_.Count();
@@ -64,8 +63,13 @@ class SimulatedDisk::File final : public layer::StorageFile {
         std::memcpy(inode.durable.data() + begin, inode.content.data() + begin, count);
       }
     }
+    if (fault) {
+      disk_.LosePages(inode);
+      if (inode.is_data) disk_.lost_data_ = true;
+    } else {
+      inode.unsynced_sizes.clear();
+    }
     inode.unsynced_pages.clear();
-    inode.unsynced_sizes.clear();
     if (fault) return Fail(Failure(Fault::kIo));
     return {};
   }
@@ -89,6 +93,7 @@ class SimulatedDisk::File final : public layer::StorageFile {
 };
 
 std::optional<SimulatedDisk::Fault> SimulatedDisk::Count() {
+  if (suspended_) return std::nullopt;
   ++operations_;
   if (fail_at_ == 0 || (fail_forever_ ? operations_ < fail_at_ : operations_ != fail_at_)) return std::nullopt;
   failed_ = true;
@@ -105,7 +110,7 @@ void SimulatedDisk::FailAt(uint64_t number, Fault fault, bool forever) {
   fail_at_ = number;
   fault_ = fault;
   fail_forever_ = forever;
-  failed_ = false;
+  failed_ = lost_data_ = false;
 }
 
 void SimulatedDisk::StopFailing() {
@@ -120,6 +125,21 @@ void SimulatedDisk::NotePages(Inode& inode, uint64_t begin, uint64_t end) {
     inode.unsynced_pages[page].push_back(std::move(version));
   }
   inode.unsynced_sizes.push_back(inode.content.size());
+}
+
+void SimulatedDisk::LosePages(Inode& inode) {
+  const uint64_t size = inode.content.size();
+  std::string kept = inode.durable;
+  kept.resize(std::max<uint64_t>(size, kept.size()), '\0');
+  for (const auto& [page, versions] : inode.unsynced_pages) {
+    const uint64_t begin = page * kPage;
+    if (begin >= size || Below(2) == 0) continue;
+    const uint64_t count = std::min(kPage, size - begin);
+    kept.replace(begin, count, inode.content, begin, count);
+    if (inode.durable.size() < begin + count) inode.durable.resize(begin + count, '\0');
+    inode.durable.replace(begin, count, inode.content, begin, count);
+  }
+  inode.content = kept.substr(0, size);
 }
 
 void SimulatedDisk::CutInode(Inode& inode) {
@@ -141,7 +161,6 @@ void SimulatedDisk::CutInode(Inode& inode) {
 
 void SimulatedDisk::Cut() {
   const std::scoped_lock lock(mutex_);
-  fail_at_ = 0;
   std::set<InodePtr> inodes;
   for (auto& [path, directory] : directories_) {
     const uint64_t keep = Below(4);
@@ -173,6 +192,7 @@ Result<std::shared_ptr<layer::StorageFile>> SimulatedDisk::Open(const std::strin
   if (found == directory->second.names.end()) {
     if (mode != layer::OpenMode::kCreate) return Fail(Error::FromErrno(ENOENT, "no file " + path));
     found = directory->second.names.emplace(name, std::make_shared<Inode>()).first;
+    found->second->is_data = parent.ends_with("/blobs");
     directory->second.unsynced.push_back({.added = name, .inode = found->second});
   }
   return std::make_shared<File>(*this, found->second);
@@ -245,6 +265,28 @@ std::string SimulatedDisk::Content(const std::string& path) {
   const std::scoped_lock lock(mutex_);
   const auto [parent, name] = Split(path);
   return directories_.at(parent).names.at(name)->content;
+}
+
+void SimulatedDisk::Load(const Snapshot& snapshot) {
+  const std::scoped_lock lock(mutex_);
+  directories_.clear();
+  for (const auto& [path, files] : snapshot) {
+    Directory& directory = directories_[path];
+    for (const auto& [name, content] : files) {
+      directory.names[name] = std::make_shared<Inode>(Inode{.content = content, .durable = content});
+    }
+    directory.durable = directory.names;
+  }
+}
+
+SimulatedDisk::Snapshot SimulatedDisk::Save() {
+  const std::scoped_lock lock(mutex_);
+  Snapshot snapshot;
+  for (const auto& [path, directory] : directories_) {
+    snapshot[path];
+    for (const auto& [name, inode] : directory.names) snapshot[path][name] = inode->content;
+  }
+  return snapshot;
 }
 
 void SimulatedDisk::SetContent(const std::string& path, const std::string& content) {

@@ -32,9 +32,12 @@ class SimulatedDisk final : public layer::LayerStorage {
   // every one from it on. Reads, writes, syncs and changes of names are operations.
   void FailAt(uint64_t number, Fault fault, bool forever);
   void StopFailing();
+  // Nothing fails or counts meanwhile.
+  void Suspend(bool suspended) { suspended_ = suspended; }
   [[nodiscard]] uint64_t operations() const { return operations_; }
-  // Whether the fault came to pass.
+  // Whether the fault came to pass since FailAt, and whether it lost what was written to a data file.
   [[nodiscard]] bool failed() const { return failed_; }
+  [[nodiscard]] bool lost_data() const { return lost_data_; }
 
   Result<std::shared_ptr<layer::StorageFile>> Open(const std::string& path, layer::OpenMode mode) override;
   Status MakeDirectories(const std::string& path) override;
@@ -48,10 +51,15 @@ class SimulatedDisk final : public layer::LayerStorage {
   // For tests that damage what is there.
   [[nodiscard]] std::string Content(const std::string& path);
   void SetContent(const std::string& path, const std::string& content);
+  using Snapshot = std::map<std::string, std::map<std::string, std::string>>;  // content by directory and name
+  [[nodiscard]] Snapshot Save();
+  void Load(const Snapshot& snapshot);
 
  private:
   static constexpr uint64_t kPage = 4096;
+  static constexpr size_t kSector = 512;  // what is written wholly or not at all
   struct Inode {
+    bool is_data = false;  // a file in blobs/
     std::string content;
     std::string durable;
     std::map<uint64_t, std::vector<std::string>> unsynced_pages;  // every content since the last sync
@@ -75,6 +83,7 @@ class SimulatedDisk final : public layer::LayerStorage {
   static Error Failure(Fault fault);
   static void NotePages(Inode& inode, uint64_t begin, uint64_t end);
   void CutInode(Inode& inode);
+  void LosePages(Inode& inode);
   static std::pair<std::string, std::string> Split(const std::string& path);
   uint64_t Below(uint64_t limit) { return random_() % limit; }
 
@@ -85,7 +94,9 @@ class SimulatedDisk final : public layer::LayerStorage {
   uint64_t fail_at_ = 0;
   Fault fault_ = Fault::kIo;
   bool fail_forever_ = false;
+  bool suspended_ = false;
   bool failed_ = false;
+  bool lost_data_ = false;
   const ScratchDirectory locks_;
 };
 

@@ -72,9 +72,13 @@ Status File::Allocate(uint64_t offset, uint64_t length) {
   return FailErrno("could not reserve space for " + Quoted(path_));
 }
 
+// After a failure the kernel takes what it could not write for written. It is made to forget it, so that what is read
+// from then on is what is on disk.
 Status File::DataSync() {
-  if (Retrying([&] { return ::fdatasync(fd()); }) != 0) return FailErrno("could not sync " + Quoted(path_));
-  return {};
+  if (Retrying([&] { return ::fdatasync(fd()); }) == 0) return {};
+  const auto failure = FailErrno("could not sync " + Quoted(path_));
+  ::posix_fadvise(fd(), 0, 0, POSIX_FADV_DONTNEED);
+  return failure;
 }
 
 Result<struct stat> File::Stat() const {

@@ -49,7 +49,9 @@ void FileContent::Apply(Change&& change) {
 }
 
 void FileContent::NotePosition(uint64_t position) {
-  if (log_position_.load() < position) log_position_.store(position);
+  uint64_t known = log_position_.load();
+  while (known < position && !log_position_.compare_exchange_weak(known, position)) {
+  }
 }
 
 void FileContent::AppendLength(Blob& blob, uint64_t size) {

@@ -91,8 +91,11 @@ Status Volume::Tend() {
   if (const auto log = SyncLog(stack_.end()); !log) {
     return Fail(ToError(log.error(), "could not write the volume's log"));
   }
-  for (const NodePtr& node : journal_.changed()) {
-    if (node->content) node->content->DiscardFreed();
+  for (const NodePtr& node : journal_.TakeChanged()) {
+    const bool discarded = !node->content || node->content->DiscardFreed();
+    // What ended is let go, and with it an open file, which would keep its space.
+    const bool over = discarded && unsealed_ == nullptr && inodes_.Find(node->inode) == nullptr;
+    if (!over) journal_.NoteChange(*node);
   }
   return {};
 }
