@@ -25,21 +25,23 @@ std::string HelpOf(const std::vector<std::string>& arguments) {
   return out.str();
 }
 
-std::vector<std::string> CommandNames() {
-  const auto help = HelpOf({"--help"});
+// Of the program, or of a command that consists of commands.
+std::vector<std::string> CommandNames(std::vector<std::string> arguments = {}) {
+  arguments.emplace_back("--help");
+  const auto help = HelpOf(arguments);
   const auto begin = help.find("Subcommands:\n");
-  EXPECT_NE(begin, std::string::npos) << help;
-  const auto list = help.substr(std::min(begin, help.size()));
+  if (begin == std::string::npos) return {};
+  const auto list = help.substr(begin);
   std::vector<std::string> names;
   for (const auto& match : MatchAll(list.substr(0, list.find("\n\n")), R"(\n  ([a-z][a-z-]*)\s)"))
     names.push_back(match[1]);
   return names;
 }
 
-// The first block fenced as ```text.
-std::string FencedHelp(const std::string& page) {
+// The first block fenced as ```text, below the line `heading` where one is given.
+std::string FencedHelp(const std::string& page, const std::string& heading = "") {
   const std::string fence = "```text\n";
-  const auto begin = page.find(fence);
+  const auto begin = page.find(fence, heading.empty() ? 0 : page.find("\n" + heading + "\n"));
   if (begin == std::string::npos) return {};
   const auto from = begin + fence.size();
   return page.substr(from, page.find("```\n", from) - from);
@@ -64,6 +66,10 @@ TEST(CommandPages, SayWhatHelpSays) {
     const auto page = "docs/commands/" + name + ".md";
     EXPECT_EQ(Trimmed(FencedHelp(ReadSource(page))), Trimmed(HelpOf({name, "--help"})))
         << page << " is out of date; run ./dev docs";
+    for (const auto& sub : CommandNames({name})) {
+      EXPECT_EQ(Trimmed(FencedHelp(ReadSource(page), "## " + name + " " + sub)), Trimmed(HelpOf({name, sub, "--help"})))
+          << page << " is out of date; run ./dev docs";
+    }
   }
 }
 
@@ -75,9 +81,16 @@ TEST(CommandPages, AreOfCommandsThatExist) {
 }
 
 TEST(CommandPages, ListEveryFlagWithADescription) {
+  std::vector<std::vector<std::string>> commands;
   for (const auto& name : CommandNames()) {
+    commands.push_back({name});
+    for (const auto& sub : CommandNames({name})) commands.push_back({name, sub});
+  }
+  for (auto command : commands) {
+    const std::string name = command.back();
+    command.emplace_back("--help");
     // A flag's description stands on its line, or on the next one, further in.
-    for (const auto& flag : MatchAll(HelpOf({name, "--help"}), R"(\n  (-\S[^\n]*)(\n {6,}\S)?)")) {
+    for (const auto& flag : MatchAll(HelpOf(command), R"(\n  (-\S[^\n]*)(\n {6,}\S)?)")) {
       EXPECT_TRUE(flag[1].find("  ") != std::string::npos || !flag[2].empty())
           << name << ": " << flag[1] << " has no description";
     }

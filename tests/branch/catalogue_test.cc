@@ -14,7 +14,7 @@ BranchRecord Sample(const std::string& id, const std::string& name, std::vector<
   BranchRecord record;
   record.id = id;
   record.name = name;
-  record.running = true;
+  record.state = BranchState::kStarting;
   record.created = 1'763'700'000;
   record.source = "/backups/monday";
   record.source_typed = "./monday";

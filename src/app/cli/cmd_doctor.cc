@@ -2,11 +2,13 @@
 #include <fmt/ostream.h>
 #include <unistd.h>
 
+#include <functional>
 #include <memory>
 #include <ostream>
 
 #include "app/cli/command.h"
 #include "app/cli/exit_status.h"
+#include "branch/branch/branch_leftovers.h"
 #include "branch/branch/home.h"
 #include "branch/branch/session_directory.h"
 #include "foundation/base/text.h"
@@ -118,18 +120,24 @@ std::string Describe(const branch::Leftover& leftover) {
   return text;
 }
 
+Finding ReportLeftover(const std::string& text, bool repair, const std::function<Status()>& remove) {
+  if (!repair) return {Verdict::kProblem, "left behind", text, "pgstrata doctor --repair removes it"};
+  const auto status = remove();
+  return status ? Finding{Verdict::kNote, "removed", text, ""}
+                : Finding{Verdict::kProblem, "not removed", text, status.error().message()};
+}
+
 Result<std::vector<Finding>> ExamineLeftovers(const std::string& home, bool repair) {
   PGS_ASSIGN(const auto leftovers, branch::FindLeftovers(home));
+  PGS_ASSIGN(const std::string resolved, branch::ResolvedHomeDirectory());
+  PGS_ASSIGN(const auto of_branches, branch::FindBranchLeftovers(resolved));
   std::vector<Finding> findings;
   for (const auto& leftover : leftovers) {
-    const std::string text = Describe(leftover);
-    if (!repair) {
-      findings.push_back({Verdict::kProblem, "left behind", text, "pgstrata doctor --repair removes it"});
-      continue;
-    }
-    const auto status = branch::Repair(leftover);
-    findings.push_back(status ? Finding{Verdict::kNote, "removed", text, ""}
-                              : Finding{Verdict::kProblem, "not removed", text, status.error().message()});
+    findings.push_back(ReportLeftover(Describe(leftover), repair, [&] { return branch::Repair(leftover); }));
+  }
+  for (const auto& leftover : of_branches) {
+    findings.push_back(ReportLeftover(leftover.path + ": " + leftover.description, repair,
+                                      [&] { return branch::RepairBranch(resolved, leftover); }));
   }
   if (findings.empty()) findings.push_back({Verdict::kOk, "left behind", "nothing", ""});
   return findings;

@@ -10,6 +10,8 @@
 namespace pgstrata::cli {
 
 // Each adds a command.
+// `trailing` as for AddOpenCommand: psql's.
+void AddBranchCommand(CommandLine& line, std::vector<std::string> trailing);
 void AddCatCommand(CommandLine& line);
 void AddCleanupCommand(CommandLine& line);
 void AddDemoCommand(CommandLine& line);

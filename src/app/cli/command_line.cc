@@ -16,6 +16,12 @@ struct OrderedGroup {
   std::map<const CLI::Option*, size_t> seen;
 };
 
+CLI::App* AddTo(CLI::App& parent, const std::string& name, const std::string& description) {
+  CLI::App* command = parent.add_subcommand(name, description);
+  command->footer("");  // its parent's otherwise
+  return command;
+}
+
 std::vector<std::string> InOrder(const CLI::App& app, OrderedGroup& group) {
   std::vector<std::string> values;
   for (const CLI::Option* option : app.parse_order()) {
@@ -34,6 +40,10 @@ void Command::Required(const std::string& name, std::string& value, const std::s
 
 void Command::Optional(const std::string& name, std::string& value, const std::string& description) {
   app_->add_option(name, value, description);
+}
+
+void Command::Rest(const std::string& name, std::vector<std::string>& values, const std::string& description) {
+  app_->add_option(name, values, description)->expected(0, -1);
 }
 
 void Command::Flag(const std::string& names, bool& value, const std::string& description) {
@@ -88,9 +98,17 @@ CommandLine::CommandLine(const std::string& description, const std::string& vers
 CommandLine::~CommandLine() = default;
 
 Command CommandLine::Add(const std::string& name, const std::string& description) {
-  CLI::App* command = app_->add_subcommand(name, description);
-  command->footer("");  // its parent's otherwise
-  return Command(*command, chosen_);
+  return Command(*AddTo(*app_, name, description), chosen_);
+}
+
+CommandGroup CommandLine::AddGroup(const std::string& name, const std::string& description) {
+  CLI::App* group = AddTo(*app_, name, description);
+  group->require_subcommand(1);
+  return CommandGroup(*group, chosen_);
+}
+
+Command CommandGroup::Add(const std::string& name, const std::string& description) {
+  return Command(*AddTo(*app_, name, description), *chosen_);
 }
 
 std::variant<int, Action> CommandLine::Parse(std::vector<std::string> arguments, Output& output) {

@@ -42,6 +42,9 @@ class Command {
   void Required(const std::string& name, std::string& value, const std::string& description);
   void Optional(const std::string& name, std::string& value, const std::string& description);
 
+  // All further ones.
+  void Rest(const std::string& name, std::vector<std::string>& values, const std::string& description);
+
   void Flag(const std::string& names, bool& value, const std::string& description);
   // `type` is what --help shows for the value: "DIR".
   void Option(const std::string& names, const std::string& type, std::string& value, const std::string& description);
@@ -60,6 +63,7 @@ class Command {
 
  private:
   friend class CommandLine;
+  friend class CommandGroup;
   Command(CLI::App& app, Action& chosen) : app_(&app), chosen_(&chosen) {}
 
   CLI::App* app_;
@@ -67,6 +71,19 @@ class Command {
   // What is left to do once everything is parsed.
   std::shared_ptr<std::vector<std::function<void()>>> after_parse_ =
       std::make_shared<std::vector<std::function<void()>>>();
+};
+
+// A command that consists of commands.
+class CommandGroup {
+ public:
+  Command Add(const std::string& name, const std::string& description);
+
+ private:
+  friend class CommandLine;
+  CommandGroup(CLI::App& app, Action& chosen) : app_(&app), chosen_(&chosen) {}
+
+  CLI::App* app_;
+  Action* chosen_;
 };
 
 class CommandLine {
@@ -77,6 +94,7 @@ class CommandLine {
   CommandLine& operator=(const CommandLine&) = delete;
 
   Command Add(const std::string& name, const std::string& description);
+  CommandGroup AddGroup(const std::string& name, const std::string& description);
 
   // The action of the command that was named; or, when all is said already, the exit status: 0 after --help and
   // --version, which go to `output.out`, kExitUsage after a message on `output.err`.

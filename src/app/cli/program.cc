@@ -23,10 +23,11 @@ void PrintError(const Error& error, std::ostream& err) {
   if (!error.hint().empty()) PrintLines("hint: ", error.hint(), err);
 }
 
-// Of `open`, what follows "--" belongs to the client and is not parsed here.
+// What follows "--" of `open` and `branch psql` belongs to the client and is not parsed here.
 std::vector<std::string> TakeTrailing(std::vector<std::string>& arguments) {
   const auto separator = std::ranges::find(arguments, "--");
-  if (separator == arguments.end() || arguments.front() != "open") return {};
+  const bool psql = arguments.size() > 1 && arguments[0] == "branch" && arguments[1] == "psql";
+  if (separator == arguments.end() || (arguments.front() != "open" && !psql)) return {};
   std::vector<std::string> trailing(separator + 1, arguments.end());
   arguments.erase(separator, arguments.end());
   return trailing;
@@ -38,7 +39,9 @@ int RunProgram(std::vector<std::string> arguments, Output& output) {
   if (!arguments.empty() && arguments.front() == "umount") arguments.front() = "unmount";
   CommandLine line("Every PostgreSQL backup is a database you can open", "pgstrata " PGSTRATA_VERSION,
                    "pgstrata COMMAND --help describes a command. Exit statuses: docs/exit-status.md.");
-  AddOpenCommand(line, TakeTrailing(arguments));
+  const auto trailing = TakeTrailing(arguments);
+  AddOpenCommand(line, trailing);
+  AddBranchCommand(line, trailing);
   AddMountCommand(line);
   AddUnmountCommand(line);
   AddStatCommand(line);

@@ -45,11 +45,18 @@ constexpr const char* kColumns =
 
 SqlValue Number(auto value) { return static_cast<int64_t>(value); }
 
+BranchState StateNamed(std::string_view name) {
+  for (const auto state : {BranchState::kStopped, BranchState::kStarting}) {
+    if (name == BranchStateName(state)) return state;
+  }
+  return BranchState::kRunning;
+}
+
 // In the order of kColumns.
 std::vector<SqlValue> ToRow(const BranchRecord& record) {
   return {record.id,
           record.name,
-          std::string(record.running ? "running" : "stopped"),
+          std::string(BranchStateName(record.state)),
           record.created,
           record.source,
           record.source_typed,
@@ -79,7 +86,7 @@ BranchRecord FromRow(const SqlRow& row) {
   BranchRecord record;
   record.id = text();
   record.name = text();
-  record.running = text() == "running";
+  record.state = StateNamed(text());
   record.created = number();
   record.source = text();
   record.source_typed = text();
@@ -106,6 +113,18 @@ BranchRecord FromRow(const SqlRow& row) {
 std::string CataloguePath(const std::string& home) { return JoinPath(home, "catalogue.sqlite"); }
 
 }  // namespace
+
+std::string_view BranchStateName(BranchState state) {
+  switch (state) {
+    case BranchState::kStopped:
+      return "stopped";
+    case BranchState::kStarting:
+      return "starting";
+    case BranchState::kRunning:
+      return "running";
+  }
+  return "running";
+}
 
 Status CheckBranchName(std::string_view name) {
   const auto letter_or_digit = [](char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0; };

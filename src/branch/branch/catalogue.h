@@ -24,12 +24,19 @@ struct LayerRecord {
   bool operator==(const LayerRecord&) const = default;
 };
 
+enum class BranchState {
+  kStopped,   // its volume was closed in order
+  kStarting,  // from before the mount until the server is ready
+  kRunning,   // until after the volume is closed again
+};
+std::string_view BranchStateName(BranchState state);
+
 struct BranchRecord {
   std::string id;
   std::string name;
-  bool running = false;  // started, and not stopped cleanly since
-  int64_t created = 0;   // seconds since the epoch
-  std::string source;    // the image's directory
+  BranchState state = BranchState::kStopped;
+  int64_t created = 0;  // seconds since the epoch
+  std::string source;   // the image's directory
   std::string source_typed;
   std::string parent;  // id, or empty
   std::string kind;    // in words

@@ -1,0 +1,38 @@
+// What the commands of `pgstrata branch` share. Private to cmd_branch*.cc.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "app/cli/command_line.h"
+#include "app/cli/signals.h"
+#include "branch/branch/locked_branch.h"
+#include "foundation/base/clock.h"
+#include "foundation/base/error.h"
+
+namespace pgstrata::cli {
+
+// Each adds its commands to the group.
+void AddBranchCreate(CommandGroup& group);
+void AddBranchRunCommands(CommandGroup& group);     // start stop restart
+void AddBranchChangeCommands(CommandGroup& group);  // reset drop rename set relocate
+void AddBranchListCommands(CommandGroup& group);    // list show
+// psql env logs. `trailing` is what stood after "--": psql's.
+void AddBranchClientCommands(CommandGroup& group, std::vector<std::string> trailing);
+
+// Runs `work` with signals held back: it cleans up after itself, and a wait that may be given up ends. The exit status
+// is 128 + the signal where one came and the work did not succeed.
+Result<int> RunHeld(Output& output, const std::function<Status(const branch::BranchEvents& events)>& work);
+
+// Says that a branch runs, and how to reach it.
+void TellHowToConnect(const branch::BranchRecord& record, const Stopwatch& watch, Output& output);
+
+// Asks on the terminal. Without one: kUsage, which says that --force is wanted. kCancelled when the answer is no.
+Status Confirm(const std::string& question, bool force, Output& output);
+
+// "500MB", "10 GB": powers of 1024, named as PostgreSQL names them. kUsage otherwise.
+Result<uint64_t> ParseSize(const std::string& text);
+
+}  // namespace pgstrata::cli

@@ -1,0 +1,154 @@
+#include <fmt/core.h>
+#include <fmt/ostream.h>
+
+#include <memory>
+#include <ostream>
+
+#include "app/cli/branch_command.h"
+#include "backup/source/source.h"
+#include "branch/branch/branch_create.h"
+#include "branch/branch/branch_edit.h"
+#include "branch/branch/home.h"
+#include "branch/branch/start_stop.h"
+#include "foundation/base/text.h"
+
+namespace pgstrata::cli {
+namespace {
+
+struct ForcedArguments {
+  std::string name;
+  bool force = false;
+};
+
+Result<int> RunDrop(const ForcedArguments& arguments, Output& output) {
+  PGS_ASSIGN(const std::string home, branch::ResolvedHomeDirectory());
+  PGS_ASSIGN(const auto info, branch::DescribeBranch(home, arguments.name));
+  PGS_TRY(Confirm(
+      fmt::format("drop branch {} ({}) and {} of changes?", arguments.name, info.state, FormatBytes(info.own_bytes)),
+      arguments.force, output));
+  return RunHeld(output, [&](const branch::BranchEvents&) -> Status {
+    PGS_ASSIGN(auto branch, branch::LockBranch(home, arguments.name, "branch drop " + arguments.name));
+    PGS_TRY(branch::DropBranch(branch));
+    output.err << "dropped " << arguments.name << std::endl;
+    return {};
+  });
+}
+
+Result<int> RunReset(const ForcedArguments& arguments, Output& output) {
+  PGS_ASSIGN(const std::string home, branch::ResolvedHomeDirectory());
+  PGS_ASSIGN(const auto info, branch::DescribeBranch(home, arguments.name));
+  PGS_TRY(Confirm(fmt::format("throw away all that was changed in branch {} since it was made ({})?", arguments.name,
+                              FormatBytes(info.own_bytes)),
+                  arguments.force, output));
+  return RunHeld(output, [&](const branch::BranchEvents& events) -> Status {
+    PGS_ASSIGN(auto branch, branch::LockBranch(home, arguments.name, "branch reset " + arguments.name));
+    PGS_ASSIGN(const bool ran, branch::EndBranch(branch));
+    PGS_TRY(branch::ResetBranch(branch));
+    output.err << arguments.name << " is as it was made" << std::endl;
+    if (ran) PGS_TRY(branch::StartBranch(branch, events));
+    return {};
+  });
+}
+
+Result<int> RunRename(const std::string& name, const std::string& new_name, Output& output) {
+  PGS_ASSIGN(const std::string home, branch::ResolvedHomeDirectory());
+  return RunHeld(output, [&](const branch::BranchEvents&) -> Status {
+    PGS_ASSIGN(auto branch, branch::LockBranch(home, name, "branch rename " + name));
+    return branch::RenameBranch(branch, new_name);
+  });
+}
+
+struct SetArguments {
+  std::string name;
+  std::vector<std::string> settings;
+  std::vector<std::string> unset;
+};
+
+Result<std::vector<std::pair<std::string, std::string>>> SplitSettings(const std::vector<std::string>& settings) {
+  std::vector<std::pair<std::string, std::string>> split;
+  for (const auto& setting : settings) {
+    const size_t equals = setting.find('=');
+    if (equals == std::string::npos) {
+      return Fail(Error(ErrorCode::kUsage, Quoted(setting) + " is no setting").WithHint("write it as work_mem=64MB"));
+    }
+    split.emplace_back(setting.substr(0, equals), setting.substr(equals + 1));
+  }
+  return split;
+}
+
+Result<int> RunSet(const SetArguments& arguments, Output& output) {
+  PGS_ASSIGN(const auto settings, SplitSettings(arguments.settings));
+  PGS_ASSIGN(const std::string home, branch::ResolvedHomeDirectory());
+  if (settings.empty() && arguments.unset.empty()) {
+    PGS_ASSIGN(const auto info, branch::DescribeBranch(home, arguments.name));
+    for (const auto& [name, value] : info.record.parameters) fmt::print(output.out, "{}={}\n", name, value);
+    return 0;
+  }
+  return RunHeld(output, [&](const branch::BranchEvents&) -> Status {
+    PGS_ASSIGN(auto branch, branch::LockBranch(home, arguments.name, "branch set " + arguments.name));
+    PGS_TRY(branch::SetParameters(branch, settings, arguments.unset));
+    PGS_ASSIGN(const auto alive, branch::LookAt(branch.directory));
+    if (alive.server) {
+      output.err << fmt::format("{0} has it from its next start on: pgstrata branch restart {0}", arguments.name)
+                 << std::endl;
+    }
+    return {};
+  });
+}
+
+Result<int> RunRelocate(const std::string& name, const std::string& path, Output& output) {
+  PGS_ASSIGN(const std::string home, branch::ResolvedHomeDirectory());
+  PGS_ASSIGN(const auto source, source::Resolve({.source = path, .wal_directories = {}}));
+  return RunHeld(output, [&](const branch::BranchEvents&) -> Status {
+    PGS_ASSIGN(auto branch, branch::LockBranch(home, name, "branch relocate " + name));
+    return branch::RelocateBranch(branch, source.path);
+  });
+}
+
+void AddForced(CommandGroup& group, const std::string& name, const std::string& description,
+               Result<int> (*run)(const ForcedArguments&, Output&)) {
+  auto arguments = std::make_shared<ForcedArguments>();
+  Command command = group.Add(name, description);
+  command.Required("NAME", arguments->name, "The branch");
+  command.Flag("--force", arguments->force, "Do not ask");
+  command.Run([arguments, run](Output& output) { return run(*arguments, output); });
+}
+
+void AddRename(CommandGroup& group) {
+  auto names = std::make_shared<std::pair<std::string, std::string>>();
+  Command command = group.Add("rename", "Give a branch another name");
+  command.Required("NAME", names->first, "The branch");
+  command.Required("NEW", names->second, "Its new name");
+  command.Run([names](Output& output) { return RunRename(names->first, names->second, output); });
+}
+
+void AddSet(CommandGroup& group) {
+  auto arguments = std::make_shared<SetArguments>();
+  Command command = group.Add("set", "Change settings of a branch's server, or list those that were changed");
+  command.Required("NAME", arguments->name, "The branch");
+  command.Rest("SETTING=VALUE", arguments->settings, "In force from the next start on");
+  command.Repeatable("--unset", "SETTING", arguments->unset, "Back to what it was (repeatable)");
+  command.Examples(
+      {"pgstrata branch set test shared_buffers=2GB work_mem=64MB", "pgstrata branch set test --unset work_mem"});
+  command.Run([arguments](Output& output) { return RunSet(*arguments, output); });
+}
+
+void AddRelocate(CommandGroup& group) {
+  auto names = std::make_shared<std::pair<std::string, std::string>>();
+  Command command = group.Add("relocate", "Take a branch's source from where it lies now");
+  command.Required("NAME", names->first, "The branch, stopped");
+  command.Required("PATH", names->second, "The same backup, moved or copied");
+  command.Run([names](Output& output) { return RunRelocate(names->first, names->second, output); });
+}
+
+}  // namespace
+
+void AddBranchChangeCommands(CommandGroup& group) {
+  AddForced(group, "reset", "Take a branch back to what it was made as", RunReset);
+  AddRename(group);
+  AddSet(group);
+  AddRelocate(group);
+  AddForced(group, "drop", "Remove a branch", RunDrop);
+}
+
+}  // namespace pgstrata::cli

@@ -1,0 +1,127 @@
+#include <fmt/core.h>
+
+#include <memory>
+#include <ostream>
+
+#include "app/cli/branch_command.h"
+#include "app/cli/source_options.h"
+#include "backup/source/source_name.h"
+#include "branch/branch/branch_create.h"
+#include "branch/branch/home.h"
+#include "branch/branch/start_stop.h"
+#include "foundation/base/clock.h"
+#include "foundation/base/text.h"
+#include "foundation/io/directory.h"
+
+namespace pgstrata::cli {
+namespace {
+
+struct CreateArguments {
+  SourceArguments source;
+  branch::BranchOptions options;
+  std::string max_size;
+  std::string version;
+  bool empty = false;
+  bool start = false;
+};
+
+Status CheckArguments(const CreateArguments& arguments) {
+  const auto usage = [](std::string message) {
+    return Fail(Error(ErrorCode::kUsage, std::move(message)).WithHint("see pgstrata branch create --help"));
+  };
+  if (arguments.empty == !arguments.source.source.empty())
+    return usage("either --from or --empty says what to branch from");
+  if (!arguments.version.empty() && !arguments.empty) return usage("--pg is for --empty: a backup has its version");
+  if (arguments.empty && !arguments.source.wal_directories.empty()) return usage("--wal is for --from");
+  return {};
+}
+
+// The branch that SOURCE names, or nothing where it is a source of another kind.
+Result<std::string> BranchNamed(const std::string& home, const std::string& source) {
+  PGS_ASSIGN(const auto name, source::ParseSourceName(source));
+  if (name.kind == source::SourceKind::kBranch) return name.rest;
+  if (name.kind != source::SourceKind::kName || !name.time.empty()) return std::string();
+  PGS_ASSIGN(auto catalogue, branch::Catalogue::OpenIfThere(home));
+  if (catalogue && catalogue->Find(name.rest)) return name.rest;
+  return std::string();
+}
+
+Result<int> MajorVersion(const std::string& text) {
+  constexpr int kOldest = 14;
+  constexpr int kDefault = 0;
+  if (text.empty()) return kDefault;
+  const auto number = ParseDecimal(text);
+  if (number && *number >= kOldest && *number < 100) return static_cast<int>(*number);
+  return Fail(ErrorCode::kUsage, Quoted(text) + " is no major version of PostgreSQL");
+}
+
+Result<branch::BranchRecord> Create(const std::string& home, const CreateArguments& arguments,
+                                    const branch::BranchEvents& events) {
+  if (arguments.empty) {
+    PGS_ASSIGN(const int major, MajorVersion(arguments.version));
+    return branch::CreateEmpty(home, arguments.options, major, events);
+  }
+  PGS_ASSIGN(const std::string parent, BranchNamed(home, arguments.source.source));
+  if (!parent.empty()) return branch::CreateFromBranch(home, arguments.options, parent, events);
+  PGS_ASSIGN(auto source, ResolveSource(arguments.source));
+  return branch::CreateFromDirectory(home, arguments.options,
+                                     {.path = std::move(source.path),
+                                      .typed = arguments.source.source,
+                                      .wal_archives = std::move(source.wal_archives)},
+                                     events);
+}
+
+Result<int> RunCreate(CreateArguments& arguments, Output& output) {
+  const Stopwatch watch;
+  PGS_TRY(CheckArguments(arguments));
+  if (!arguments.max_size.empty()) {
+    PGS_ASSIGN(arguments.options.max_size, ParseSize(arguments.max_size));
+  }
+  if (auto& script = arguments.options.run_script; !script.empty()) {
+    PGS_ASSIGN(script, io::ResolvePath(script));
+  }
+  PGS_ASSIGN(const std::string home, branch::ResolvedHomeDirectory());
+  return RunHeld(output, [&](const branch::BranchEvents& events) -> Status {
+    PGS_ASSIGN(const auto record, Create(home, arguments, events));
+    output.err << fmt::format("created {} (PostgreSQL {}, {}) in {:.2f} s", record.name, record.major_version,
+                              record.kind, watch.milliseconds() / 1000)
+               << std::endl;
+    if (!arguments.start) return {};
+    PGS_ASSIGN(auto branch, branch::LockBranch(home, record.name, "branch start " + record.name));
+    PGS_TRY(branch::StartBranch(branch, events));
+    TellHowToConnect(branch.record, watch, output);
+    return {};
+  });
+}
+
+}  // namespace
+
+void AddBranchCreate(CommandGroup& group) {
+  auto arguments = std::make_shared<CreateArguments>();
+  auto& options = arguments->options;
+  Command command = group.Add("create", "Make a branch of a backup, of a stopped branch, or of nothing");
+  command.Required("NAME", options.name, "The new branch");
+  command.Option("--from", "SOURCE", arguments->source.source,
+                 "A backup: the directory of a cluster; or a stopped branch");
+  command.Repeatable("--wal", "DIR", arguments->source.wal_directories,
+                     "A directory with more WAL, plain or compressed (repeatable)");
+  command.Flag("--empty", arguments->empty, "Branch from a new cluster, which initdb makes");
+  command.Option("--pg", "VERSION", arguments->version, "Its major version (default: the newest that is installed)");
+  command.Option("--run", "FILE", options.run_script,
+                 "Run these statements before anybody can connect; fail, and there is no branch");
+  command.Flag("--start", arguments->start, "Start it");
+  command.Option("-d,--dbname", "DB", options.database, "Database that clients connect to (default: postgres)");
+  command.Option("-U,--username", "ROLE", options.role,
+                 "Role that clients connect as (default: the bootstrap superuser)");
+  command.Option("--max-size", "SIZE", arguments->max_size,
+                 "Most bytes that its changes may take: 10GB (default: no limit)");
+  command.Flag("--ephemeral", options.ephemeral, "Faster, and lost with the next crash");
+  command.Flag("--allow-network", options.allow_network, "Let the server and what it runs reach the network");
+  AddServerArguments(command, options.pg_bin, options.user);
+  command.Examples({"pgstrata branch create test --from /backups/monday --start",
+                    "pgstrata branch create masked --from /backups/monday --run mask.sql",
+                    "pgstrata branch create mine --from masked"});
+  command.Run([arguments](Output& output) { return RunCreate(*arguments, output); });
+}
+
+}  // namespace pgstrata::cli

@@ -1,0 +1,342 @@
+#include "branch/branch/branch_create.h"
+
+#include <fmt/core.h>
+#include <unistd.h>
+
+#include <ctime>
+#include <utility>
+
+#include "branch/branch/branch_run.h"
+#include "branch/branch/cluster_plan.h"
+#include "branch/branch/psql.h"
+#include "branch/branch/safety.h"
+#include "branch/branch/source_fingerprint.h"
+#include "branch/branch/wal_copy.h"
+#include "foundation/base/text.h"
+#include "foundation/io/directory.h"
+#include "volume/layer/layer_directory.h"
+#include "volume/vfs/path_ops.h"
+
+namespace pgstrata::branch {
+namespace {
+
+constexpr mode_t kLinkedDirectory = 0711;
+
+// pg_wal leads to the branch's own on the native file system, whatever it was.
+Status LinkWal(layer::Volume& volume, const std::string& target, vfs::Owner owner) {
+  PGS_TRY(vfs::RemoveAt(volume, "pg_wal"));
+  const auto linked = volume.MakeTrustedLink(vfs::kRootInode, "pg_wal", target, owner);
+  if (!linked) return Fail(Error::FromErrno(linked.error().value, "could not link pg_wal to " + Quoted(target)));
+  volume.Forget(linked->inode, 1);
+  return {};
+}
+
+// Fills the topmost layer of a branch, which is empty, with what makes it a branch, and lays its WAL from `origin`. A
+// branch that stands on no layer of another one is made safe; else those are.
+Status FillTop(LockedBranch& branch, std::shared_ptr<const image::Image> image, const io::UserIdentity& owner) {
+  auto& record = branch.record;
+  PGS_TRY(CopyWalDirectory(branch.directory.origin(), branch.directory.wal(record.wal), owner));
+  PGS_ASSIGN(const auto volume, OpenVolume(branch.home, record, image));
+  const vfs::Owner owned_by{owner.uid, owner.gid};
+  if (record.layers_at_creation == 0) {
+    PGS_ASSIGN(const auto facts, InspectCluster(*image));
+    PGS_TRY(MakeSafe(*volume, RecoveryModeOf(facts.kind), owned_by));
+  }
+  PGS_TRY(ForgetServer(*volume));
+  PGS_TRY(LinkWal(*volume, branch.directory.wal(record.wal), owned_by));
+  PGS_TRY(volume->Flush());
+  record.layers.back().written = true;
+  return {};
+}
+
+// The facts of a branch that does not run, read through its volume.
+Result<ClusterFacts> InspectBranch(const LockedBranch& branch, std::shared_ptr<const image::Image> image) {
+  std::vector<std::string> directories;
+  for (const auto& layer : branch.record.layers) directories.push_back(LayerDirectory(branch.home, layer.id));
+  PGS_ASSIGN(const auto volume,
+             layer::Volume::Open(
+                 {.image = std::move(image), .layers = std::move(directories), .owner = {}, .read_only = true}));
+  return InspectCluster(branch.record.name, [&](std::string_view path) { return vfs::ReadFileAt(*volume, path); });
+}
+
+// A branch in the making: its directory goes with everything in it unless it is entered.
+class Creation {
+ public:
+  Creation(const std::string& home, const BranchOptions& options, const BranchEvents& events)
+      : options_(options), events_(events), branch_{.home = home, .directory = {home, ""}, .record = {}, .lock = {}} {}
+  ~Creation() {
+    if (entered_ || branch_.record.id.empty()) return;
+    const auto keep_quiet = [](Status status) { static_cast<void>(status); };
+    static_cast<void>(ClearAway(branch_.directory, Users::kCutOff));
+    for (const auto& layer : made_layers_) keep_quiet(io::RemoveTree(LayerDirectory(branch_.home, layer)));
+    if (!cluster_.empty()) keep_quiet(io::RemoveTree(cluster_));
+    keep_quiet(io::RemoveTree(branch_.directory.path()));
+  }
+  Creation(const Creation&) = delete;
+  Creation& operator=(const Creation&) = delete;
+
+  // The name is free as far as can be told before the entry is made.
+  Status CheckName() const {
+    PGS_TRY(CheckBranchName(options_.name));
+    PGS_ASSIGN(auto catalogue, Catalogue::OpenIfThere(branch_.home));
+    if (!catalogue) return {};
+    const auto found = catalogue->Find(options_.name);
+    if (!found && found.error().code() == ErrorCode::kNotFound) return {};
+    PGS_TRY(found);
+    return Fail(Error(ErrorCode::kAlreadyExists, "there is a branch " + Quoted(options_.name) + " already")
+                    .WithHint("choose another name, or drop it first"));
+  }
+
+  Status MakeDirectory(const io::UserIdentity& owner) {
+    owner_ = owner;
+    PGS_ASSIGN(auto made, MakeBranchDirectory(branch_.home, owner, "branch create " + options_.name));
+    branch_.directory = BranchDirectory(branch_.home, made.id);
+    branch_.lock = std::move(made.lock);
+    auto& record = branch_.record;
+    record.id = made.id;
+    record.name = options_.name;
+    record.created = std::time(nullptr);
+    record.server_user = owner.name;
+    record.pg_bin = options_.pg_bin;
+    record.database = options_.database;
+    record.role = options_.role;
+    record.max_size = options_.max_size;
+    record.ephemeral = options_.ephemeral;
+    record.allow_network = options_.allow_network;
+    return {};
+  }
+
+  // What it is, and the WAL that it begins with.
+  Status FromCluster(const DirectorySource& source, const image::DirectoryImage& image, const ClusterPlan& plan) {
+    auto& record = branch_.record;
+    record.source = source.path;
+    record.source_typed = source.typed;
+    record.kind = DescribeCluster(plan.facts);
+    record.major_version = plan.facts.major_version;
+    record.system_identifier = plan.facts.control.system_identifier;
+    PGS_ASSIGN(const auto fingerprints, TakeFingerprints(image));
+    record.logical_bytes = fingerprints.logical_bytes;
+    PGS_TRY(WriteFingerprints(branch_.directory.source(), fingerprints));
+    PGS_ASSIGN(const auto inventory, WalInventory::Take(image, source.wal_archives));
+    PGS_TRY(CopyWal(WalOfSource(plan.facts, plan.recovery, inventory), branch_.directory.origin(), owner_));
+    return {};
+  }
+
+  Status AddTop() {
+    PGS_ASSIGN(auto layer, AddLayer(branch_.home, branch_.record.id));
+    made_layers_.push_back(layer.id);
+    branch_.record.layers.push_back(std::move(layer));
+    return {};
+  }
+
+  Status Fill(std::shared_ptr<const image::Image> image) { return FillTop(branch_, std::move(image), owner_); }
+
+  // What it does belongs to what the branch is: reset comes back to the state after it.
+  Status RunScript(std::shared_ptr<const image::Image> image) {
+    if (options_.run_script.empty()) return {};
+    bool closed_in_order = true;
+    {
+      PGS_ASSIGN(const auto up, BringUp(branch_, image, events_, closed_in_order));
+      PGS_TRY(Psql(up.login));
+      PGS_TRY(StopServerFast(branch_.directory, events_));
+      PGS_TRY(ClearAway(branch_.directory, Users::kRespect));
+    }
+    auto& record = branch_.record;
+    PGS_TRY(layer::SealLayer(LayerDirectory(branch_.home, record.layers.back().id)));
+    record.layers.back().frozen = true;
+    record.layers_at_creation = record.layers.size();
+    PGS_ASSIGN(const auto facts, InspectBranch(branch_, image));
+    PGS_ASSIGN(const auto wal, WalOfDirectory(facts, branch_.directory.wal(record.wal)));
+    PGS_TRY(io::RemoveTree(branch_.directory.origin()));
+    PGS_TRY(CopyWal(wal, branch_.directory.origin(), owner_));
+    return AddTop();
+  }
+
+  Status Enter() {
+    PGS_TRY(io::SyncDirectory(branch_.directory.path()));
+    PGS_TRY(io::SyncDirectory(branch_.directory.path() + "/wal"));
+    PGS_TRY(io::SyncDirectory(BranchesDirectory(branch_.home)));
+    PGS_TRY(io::SyncDirectory(LayersDirectory(branch_.home)));
+    PGS_TRY(branch_.Save());
+    entered_ = true;
+    return {};
+  }
+
+  // A new cluster below the home, which belongs to the branch until nobody stands on it.
+  Result<std::string> MakeCluster(const instance::Installation& installation) {
+    const std::string clusters = ClustersDirectory(branch_.home);
+    PGS_TRY(io::MakeDirectories(clusters, kLinkedDirectory));
+    const std::string path = JoinPath(clusters, branch_.record.id);
+    PGS_TRY(MakeOwnedDirectory(path, owner_));
+    cluster_ = path;
+    io::SpawnOptions initdb{.argv = {installation.Program("initdb"), "-D", path, "-U", "postgres", "--auth=trust",
+                                     "--encoding=UTF8", "--locale=C.UTF-8", "--data-checksums"},
+                            .working_directory = "/",
+                            .standard_input = -1};
+    if (::geteuid() == 0) initdb.user = owner_;
+    PGS_ASSIGN(const auto run, io::RunAndCapture(std::move(initdb)));
+    if (run.status.AsShell() == 0) return path;
+    return Fail(ErrorCode::kIo, "initdb failed: " + std::string(TrimWhitespace(run.standard_error)));
+  }
+
+  LockedBranch& branch() { return branch_; }
+
+ private:
+  Status Psql(const Login& login) {
+    PGS_ASSIGN(const auto installation, FindServerPrograms(branch_.record.major_version, branch_.record.pg_bin));
+    PGS_ASSIGN(auto argv, PsqlCommand(installation));
+    for (const char* word : {"-X", "-q", "-v", "ON_ERROR_STOP=1", "-f"}) argv.emplace_back(word);
+    argv.push_back(options_.run_script);
+    PGS_ASSIGN(const auto run,
+               io::RunAndCapture({.argv = std::move(argv),
+                                  .environment = ClientEnvironment(branch_.directory.socket_directory(), login),
+                                  .standard_input = -1}));
+    if (run.status.AsShell() == 0) return {};
+    return Fail(Error(ErrorCode::kInvalidArgument, Quoted(options_.run_script) + " failed, so there is no branch: " +
+                                                       std::string(TrimWhitespace(run.standard_error)))
+                    .WithHint("psql ended with status " + std::to_string(run.status.AsShell()) +
+                              "; the first error ends the script"));
+  }
+
+  const BranchOptions& options_;
+  const BranchEvents& events_;
+  io::UserIdentity owner_;
+  LockedBranch branch_;
+  std::vector<std::string> made_layers_;
+  std::string cluster_;
+  bool entered_ = false;
+};
+
+Status Build(Creation& creation, const DirectorySource& source, const ClusterPlan& plan,
+             const std::shared_ptr<image::DirectoryImage>& image) {
+  PGS_TRY(creation.FromCluster(source, *image, plan));
+  PGS_TRY(creation.AddTop());
+  PGS_TRY(creation.Fill(image));
+  PGS_TRY(creation.RunScript(image));
+  return creation.Enter();
+}
+
+Status RequireStopped(const LockedBranch& parent) {
+  PGS_ASSIGN(const Liveness alive, LookAt(parent.directory));
+  if (parent.record.state == BranchState::kStopped && !alive.server && !alive.worker) return {};
+  const bool runs = alive.server && alive.worker;
+  return Fail(
+      Error(ErrorCode::kBusy, fmt::format("branch {} {}", Quoted(parent.record.name),
+                                          runs ? "is running" : "was not stopped: it has crashed"))
+          .WithHint(fmt::format("{}pgstrata branch stop {}", runs ? "" : "start it, then: ", parent.record.name)));
+}
+
+// The layers that a child shares with `parent`: all that hold something. Where the parent writes its topmost one still,
+// it goes on in a new one, which is entered first: whatever fails later, the parent is whole.
+Result<std::vector<LayerRecord>> FreezeParent(LockedBranch& parent) {
+  auto& layers = parent.record.layers;
+  if (layers.back().written) {
+    PGS_ASSIGN(auto top, AddLayer(parent.home, parent.record.id));
+    layers.back().frozen = true;
+    layers.push_back(std::move(top));
+    PGS_TRY(parent.Save());
+  }
+  std::vector<LayerRecord> shared(layers.begin(), layers.end() - 1);
+  // A command that was killed after entering the new layer has not sealed it.
+  PGS_TRY(layer::SealLayer(LayerDirectory(parent.home, shared.back().id)));
+  return shared;
+}
+
+void Inherit(const BranchRecord& parent, BranchRecord& child) {
+  child.source = parent.source;
+  child.source_typed = parent.name;
+  child.parent = parent.id;
+  child.kind = "branch " + parent.name;
+  child.major_version = parent.major_version;
+  child.system_identifier = parent.system_identifier;
+  child.logical_bytes = parent.logical_bytes;
+  child.parameters = parent.parameters;
+  if (child.pg_bin.empty()) child.pg_bin = parent.pg_bin;
+  if (child.database.empty()) child.database = parent.database;
+  if (child.role.empty()) child.role = parent.role;
+}
+
+}  // namespace
+
+Result<BranchRecord> CreateFromDirectory(const std::string& home, const BranchOptions& options, DirectorySource source,
+                                         const BranchEvents& events) {
+  Creation creation(home, options, events);
+  PGS_TRY(creation.CheckName());
+  PGS_ASSIGN(auto opened, image::OpenDirectory(source.path));
+  const std::shared_ptr<image::DirectoryImage> image = std::move(opened);
+  PGS_ASSIGN(const auto plan, PlanCluster(*image, source.wal_archives, options.pg_bin, options.user));
+  PGS_TRY(creation.MakeDirectory(plan.owner));
+  PGS_TRY(Build(creation, source, plan, image));
+  return creation.branch().record;
+}
+
+Result<BranchRecord> CreateEmpty(const std::string& home, const BranchOptions& options, int major,
+                                 const BranchEvents& events) {
+  Creation creation(home, options, events);
+  PGS_TRY(creation.CheckName());
+  PGS_ASSIGN(const auto owner, ServerUser(options.user));
+  PGS_ASSIGN(const auto installation, FindServerPrograms(major, options.pg_bin));
+  PGS_TRY(creation.MakeDirectory(owner));
+  DirectorySource source;
+  source.typed = "--empty";
+  PGS_ASSIGN(source.path, creation.MakeCluster(installation));
+  PGS_ASSIGN(auto opened, image::OpenDirectory(source.path));
+  const std::shared_ptr<image::DirectoryImage> image = std::move(opened);
+  PGS_ASSIGN(const auto plan, PlanCluster(*image, source.wal_archives, options.pg_bin, options.user));
+  PGS_TRY(Build(creation, source, plan, image));
+  return creation.branch().record;
+}
+
+Result<BranchRecord> CreateFromBranch(const std::string& home, const BranchOptions& options, const std::string& parent,
+                                      const BranchEvents& events) {
+  Creation creation(home, options, events);
+  PGS_TRY(creation.CheckName());
+  PGS_ASSIGN(auto from, LockBranch(home, parent, "branch create " + options.name + " --from " + parent));
+  PGS_TRY(RequireStopped(from));
+  PGS_ASSIGN(const auto image, OpenSource(from));
+  PGS_ASSIGN(const auto owner, OwnerOf(from.record));
+  PGS_TRY(creation.MakeDirectory(owner));
+  PGS_ASSIGN(const auto facts, InspectBranch(from, image));
+  auto& branch = creation.branch();
+  PGS_ASSIGN(const auto wal, WalOfDirectory(facts, from.directory.wal(from.record.wal)));
+  PGS_TRY(CopyWal(wal, branch.directory.origin(), owner));
+  PGS_ASSIGN(const auto fingerprints, TakeFingerprints(*image));  // as they were just compared
+  PGS_TRY(WriteFingerprints(branch.directory.source(), fingerprints));
+  Inherit(from.record, branch.record);
+  PGS_ASSIGN(branch.record.layers, FreezeParent(from));
+  branch.record.layers_at_creation = branch.record.layers.size();
+  PGS_TRY(creation.AddTop());
+  PGS_TRY(creation.Fill(image));
+  PGS_TRY(creation.RunScript(image));
+  PGS_TRY(creation.Enter());
+  return branch.record;
+}
+
+Status ResetBranch(LockedBranch& branch) {
+  PGS_ASSIGN(const auto image, OpenSource(branch));
+  PGS_ASSIGN(const auto owner, OwnerOf(branch.record));
+  LockedBranch fresh{.home = branch.home, .directory = branch.directory, .record = branch.record, .lock = {}};
+  auto& record = fresh.record;
+  record.layers.resize(record.layers_at_creation);
+  PGS_ASSIGN(auto top, AddLayer(branch.home, record.id));
+  const std::string layer = top.id;
+  record.layers.push_back(std::move(top));
+  ++record.wal;
+  record.state = BranchState::kStopped;
+  const std::string old_wal = branch.directory.wal(branch.record.wal);
+  const std::string new_wal = branch.directory.wal(record.wal);
+  PGS_TRY(io::RemoveTree(new_wal));  // of a reset that was killed
+  auto done = FillTop(fresh, image, owner);
+  if (done) done = io::SyncDirectory(branch.directory.path() + "/wal");
+  if (done) done = io::SyncDirectory(LayersDirectory(branch.home));
+  if (done) done = fresh.Save();
+  if (!done) {
+    PGS_TRY(RemoveLayers(branch.home, {layer}));
+    PGS_TRY(io::RemoveTree(new_wal));
+    return done;
+  }
+  branch.record = record;
+  return io::RemoveTree(old_wal);
+}
+
+}  // namespace pgstrata::branch

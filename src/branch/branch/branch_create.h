@@ -1,0 +1,52 @@
+// Making kept branches, and taking them back to what they were made as.
+//
+// Everything is made first and entered into the catalogue last, in one transaction: a command that is killed leaves a
+// branch, or a directory that no entry names and `doctor` removes.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "backup/image/directory_image.h"
+#include "backup/image/wal_archive.h"
+#include "branch/branch/locked_branch.h"
+#include "foundation/base/error.h"
+
+namespace pgstrata::branch {
+
+struct BranchOptions {
+  std::string name;
+  std::string pg_bin;
+  std::string user = "postgres";  // whom the server runs as, when made by root
+  std::string database;
+  std::string role;
+  uint64_t max_size = 0;
+  bool ephemeral = false;
+  bool allow_network = false;
+  std::string run_script;  // a file that psql runs before anybody can connect; empty: none
+};
+
+struct DirectorySource {
+  std::string path;   // absolute, resolved
+  std::string typed;  // as the user said it
+  std::vector<std::unique_ptr<image::WalArchive>> wal_archives;
+};
+
+// Each returns the new branch, stopped. kAlreadyExists where the name is taken; the errors of `open` where the source
+// cannot become a database here.
+Result<BranchRecord> CreateFromDirectory(const std::string& home, const BranchOptions& options, DirectorySource source,
+                                         const BranchEvents& events);
+// Of a stopped branch, which is frozen: both go on above what they share. kBusy where it runs or somebody works on it.
+Result<BranchRecord> CreateFromBranch(const std::string& home, const BranchOptions& options, const std::string& parent,
+                                      const BranchEvents& events);
+// Of a new cluster, made by the initdb of major version `major`; 0 is the newest there is.
+Result<BranchRecord> CreateEmpty(const std::string& home, const BranchOptions& options, int major,
+                                 const BranchEvents& events);
+
+// Throws away what was changed since it was made, a --run script's changes excepted. The branch does not run.
+Status ResetBranch(LockedBranch& branch);
+
+}  // namespace pgstrata::branch

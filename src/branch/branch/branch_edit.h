@@ -1,0 +1,46 @@
+// What changes a kept branch without starting it, and what is told of branches.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "branch/branch/branch_run.h"
+#include "branch/branch/locked_branch.h"
+#include "foundation/base/error.h"
+
+namespace pgstrata::branch {
+
+// kAlreadyExists where the new name is taken. Also while it runs.
+Status RenameBranch(LockedBranch& branch, const std::string& new_name);
+
+// Ends it, takes it out of the catalogue, so that the name is free, and then removes what only it needed: branches that
+// were made from it keep what they share.
+Status DropBranch(LockedBranch& branch);
+
+// Settings of its server, from its next start on. `set`: name and value; `unset`: names. kUsage for those that keep a
+// branch safe (IsGuarded).
+Status SetParameters(LockedBranch& branch, const std::vector<std::pair<std::string, std::string>>& set,
+                     const std::vector<std::string>& unset);
+
+// The source lies at `path` (absolute, resolved) now. kInvalidArgument where that is not the same backup: another
+// system, pg_control, backup_label, or other files. kBusy while it runs.
+Status RelocateBranch(LockedBranch& branch, const std::string& path);
+
+struct BranchInfo {
+  BranchRecord record;
+  Liveness alive;
+  std::string state;  // "running", "stopped", "starting", "crashed"
+  std::string socket_directory;
+  std::string parent;         // the name of the branch it was made from, as it is now; empty where that is gone
+  uint64_t own_bytes = 0;     // on disk, of its own: gone with it
+  uint64_t shared_bytes = 0;  // on disk, of layers that other branches stand on too
+};
+// Of all branches, by name. Takes no lock, and touches no mount.
+Result<std::vector<BranchInfo>> ListBranches(const std::string& home);
+// kNotFound.
+Result<BranchInfo> DescribeBranch(const std::string& home, const std::string& name);
+
+}  // namespace pgstrata::branch

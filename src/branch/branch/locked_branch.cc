@@ -1,0 +1,89 @@
+#include "branch/branch/locked_branch.h"
+
+#include <unistd.h>
+
+#include "branch/branch/source_fingerprint.h"
+#include "foundation/base/text.h"
+#include "foundation/io/directory.h"
+#include "volume/layer/layer_directory.h"
+
+namespace pgstrata::branch {
+namespace {
+
+constexpr size_t kLayerDigits = 6;
+
+}  // namespace
+
+Status LockedBranch::Save() const {
+  std::vector<std::string> orphans;
+  {
+    PGS_ASSIGN(auto catalogue, Catalogue::Open(home));
+    PGS_ASSIGN(orphans, catalogue.Change({record}));
+  }
+  return RemoveLayers(home, orphans);
+}
+
+Result<LockedBranch> LockBranch(const std::string& home, std::string_view name, std::string_view words) {
+  while (true) {
+    PGS_ASSIGN(auto catalogue, Catalogue::OpenIfThere(home));
+    if (!catalogue) {
+      return Fail(Error(ErrorCode::kNotFound, "there is no branch " + Quoted(name))
+                      .WithHint("pgstrata branch create makes one"));
+    }
+    PGS_ASSIGN(auto record, catalogue->Find(name));
+    BranchDirectory directory(home, record.id);
+    auto lock = BranchLock::TryAcquire(directory, name, words);
+    if (!lock && lock.error().code() != ErrorCode::kNotFound) return Fail(std::move(lock).error());
+    // It may have been dropped, renamed or changed before we had the lock.
+    PGS_ASSIGN(auto now, catalogue->FindById(record.id));
+    if (!lock && now) return Fail(std::move(lock).error().Wrap("branch " + Quoted(name) + " has lost its directory"));
+    if (!lock || !now || now->name != name) continue;
+    return LockedBranch{.home = home, .directory = directory, .record = *std::move(now), .lock = *std::move(lock)};
+  }
+}
+
+Result<io::UserIdentity> OwnerOf(const BranchRecord& record) {
+  if (::geteuid() == 0) return io::FindUser(record.server_user);
+  PGS_ASSIGN(auto user, io::CurrentUser());
+  if (user.name == record.server_user) return user;
+  return Fail(
+      Error(ErrorCode::kPermission, "branch " + Quoted(record.name) + " belongs to user " + Quoted(record.server_user))
+          .WithHint("run pgstrata as that user or as root"));
+}
+
+Result<std::shared_ptr<image::DirectoryImage>> OpenSource(const LockedBranch& branch) {
+  auto image = image::OpenDirectory(branch.record.source);
+  if (!image) {
+    return Fail(std::move(image)
+                    .error()
+                    .Wrap("the source of branch " + Quoted(branch.record.name))
+                    .WithHint("if it lies elsewhere now: pgstrata branch relocate " + branch.record.name + " PATH"));
+  }
+  PGS_TRY(CheckFingerprints(**image, branch.directory.source()));
+  return std::shared_ptr(*std::move(image));
+}
+
+Result<std::unique_ptr<layer::Volume>> OpenVolume(const std::string& home, const BranchRecord& record,
+                                                  std::shared_ptr<const image::Image> image) {
+  PGS_ASSIGN(const auto owner, OwnerOf(record));
+  std::vector<std::string> layers;
+  for (const auto& layer : record.layers) layers.push_back(LayerDirectory(home, layer.id));
+  return layer::Volume::Open({.image = std::move(image),
+                              .layers = std::move(layers),
+                              .owner = {owner.uid, owner.gid},
+                              .max_bytes = record.max_size,
+                              .own_from = record.layers_at_creation});
+}
+
+Result<LayerRecord> AddLayer(const std::string& home, std::string_view id) {
+  LayerRecord layer{.id = std::string(id) + '-' + RandomDigits(kLayerDigits)};
+  PGS_TRY(layer::MakeLayer(LayerDirectory(home, layer.id)));
+  return layer;
+}
+
+Status RemoveLayers(const std::string& home, const std::vector<std::string>& layers) {
+  for (const auto& layer : layers) PGS_TRY(io::RemoveTree(LayerDirectory(home, layer)));
+  return {};
+}
+
+}  // namespace pgstrata::branch

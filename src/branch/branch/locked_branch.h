@@ -1,0 +1,50 @@
+// A branch that one command works on.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "backup/image/directory_image.h"
+#include "branch/branch/branch_directory.h"
+#include "branch/branch/catalogue.h"
+#include "foundation/base/error.h"
+#include "volume/layer/volume.h"
+
+namespace pgstrata::branch {
+
+// What a long command tells. Called on the caller's thread.
+struct BranchEvents {
+  std::function<void(const std::string&)> warning;
+  std::function<void(const std::string&)> progress;
+  int cancel_fd = -1;  // readable: give up
+};
+
+struct LockedBranch {
+  std::string home;
+  BranchDirectory directory;
+  BranchRecord record;
+  BranchLock lock;
+
+  // Enters the record as it is now, and removes the layers that nobody stands on any more.
+  Status Save() const;
+};
+
+// By name. kNotFound; kBusy naming who works on it. `words` say what this command does, for whoever comes meanwhile.
+Result<LockedBranch> LockBranch(const std::string& home, std::string_view name, std::string_view words);
+
+// Whom its server runs as. kPermission where we are another user.
+Result<io::UserIdentity> OwnerOf(const BranchRecord& record);
+// The image below all its layers, unchanged since the branch was made. kNotFound, kCorrupt with what to do about it.
+Result<std::shared_ptr<image::DirectoryImage>> OpenSource(const LockedBranch& branch);
+// The volume of `record`; nobody serves it.
+Result<std::unique_ptr<layer::Volume>> OpenVolume(const std::string& home, const BranchRecord& record,
+                                                  std::shared_ptr<const image::Image> image);
+
+// A new, empty layer of the branch `id`; and the removal of layers that stand in no stack.
+Result<LayerRecord> AddLayer(const std::string& home, std::string_view id);
+Status RemoveLayers(const std::string& home, const std::vector<std::string>& layers);
+
+}  // namespace pgstrata::branch

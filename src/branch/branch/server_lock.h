@@ -1,0 +1,24 @@
+// A lock on native storage that a server inherits, with all that it starts: a worker that died takes the mount away,
+// but its server goes on (it may acknowledge thousands of commits), and nothing may be mounted anew beside it.
+#pragma once
+
+#include <string>
+
+#include "foundation/base/error.h"
+#include "foundation/io/fd.h"
+
+namespace pgstrata::branch {
+
+class ServerLock {
+ public:
+  // Waits for the processes of an earlier server to be gone, and kills those that stay. kBusy where they cannot be
+  // killed. Nothing inherits it yet.
+  static Result<ServerLock> Acquire(const std::string& path);
+  // Whatever is started from now on holds it too, until the last of them has ended.
+  Status PassOn();
+
+ private:
+  io::UniqueFd fd_;
+};
+
+}  // namespace pgstrata::branch
