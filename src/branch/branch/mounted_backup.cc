@@ -279,8 +279,11 @@ class Mounting {
       options.after_end = [directory = mounted_.directory] { static_cast<void>(io::RemoveTree(directory)); };
     }
     auto worker = worker::StartKeptWorker(volume, options);
-    if (!worker && stack_.read_only) static_cast<void>(io::RemoveTree(mounted_.directory));
-    PGS_ASSIGN(mounted_.worker, std::move(worker));
+    if (!worker) {
+      if (stack_.read_only) static_cast<void>(io::RemoveTree(mounted_.directory));
+      return Fail(std::move(worker).error());
+    }
+    mounted_.worker = *std::move(worker);
     return std::move(mounted_);
   }
 
