@@ -105,9 +105,4 @@ std::vector<NodePtr> Journal::TakeChanged() {
   return taken;
 }
 
-std::vector<NodePtr> Journal::changed() const {
-  const std::scoped_lock lock(list_mutex_);
-  return changed_;
-}
-
 }  // namespace pgstrata::layer

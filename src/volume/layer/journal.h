@@ -42,15 +42,14 @@ class Journal {
   // `node` changed: called after the change.
   void NoteChange(Node& node);
   [[nodiscard]] std::vector<NodePtr> TakeChanged();
-  [[nodiscard]] std::vector<NodePtr> changed() const;
 
  private:
   static void NotePosition(Node& node, uint64_t position);
 
   LayerStack& stack_;
-  mutable std::mutex numbers_mutex_;  // held while Node records are appended
+  std::mutex numbers_mutex_;  // held while Node records are appended
   uint64_t numbers_ = 0;              // guarded by numbers_mutex_: the last Numbers record
-  mutable std::mutex list_mutex_;
+  std::mutex list_mutex_;
   std::vector<NodePtr> changed_;  // guarded by list_mutex_
 };
 
