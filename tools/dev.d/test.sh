@@ -31,6 +31,8 @@ dev_test() {
   build_preset tsan
   run_ctest build/tsan "$@"
   dev_build
+  dev_suite_posix
+  dev_suite_pg_regress
   dev_lint --tidy
   dev_fuzz $FUZZ_SECONDS_LONG
   dev_package
