@@ -1,7 +1,15 @@
-# ./dev bench: the numbers of docs/performance.md, measured here. Its arguments are those of bench_open (--help).
+# ./dev bench [open|branch] [ARGUMENTS]: the numbers of docs/performance.md, measured here. The arguments are those of
+# bench_open or bench_branch (--help).
 
 dev_bench() {
+  local name=open
+  case ${1:-} in
+    open | branch)
+      name=$1
+      shift
+      ;;
+  esac
   dev_setup --only-build
-  build_preset release bench_open
-  exec build/release/bench/bench_open "$@"
+  build_preset release "bench_$name"
+  exec "build/release/bench/bench_$name" "$@"
 }
