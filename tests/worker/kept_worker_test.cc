@@ -75,6 +75,7 @@ class KeptWorkerTest : public testing::Test {
       if (shared_.flush_error != 0) return Fail(Error::FromErrno(shared_.flush_error, "could not flush"));
       return {};
     };
+    volume_.close = volume_.flush;
     volume_.tend = [this]() -> Status {
       ++shared_.tends;
       return {};

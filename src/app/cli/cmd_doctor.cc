@@ -10,6 +10,7 @@
 #include "app/cli/exit_status.h"
 #include "branch/branch/branch_leftovers.h"
 #include "branch/branch/home.h"
+#include "branch/branch/mounted_backup.h"
 #include "branch/branch/session_directory.h"
 #include "foundation/base/text.h"
 #include "foundation/codec/json.h"
@@ -138,6 +139,11 @@ Result<std::vector<Finding>> ExamineLeftovers(const std::string& home, bool repa
   for (const auto& leftover : of_branches) {
     findings.push_back(ReportLeftover(leftover.path + ": " + leftover.description, repair,
                                       [&] { return branch::RepairBranch(resolved, leftover); }));
+  }
+  PGS_ASSIGN(const auto mounts, branch::FindDeadMounts());
+  for (const auto& mount : mounts) {
+    findings.push_back(ReportLeftover(mount.mountpoint + ": a mount without its process", repair,
+                                      [&] { return branch::RemoveDeadMount(mount); }));
   }
   if (findings.empty()) findings.push_back({Verdict::kOk, "left behind", "nothing", ""});
   return findings;

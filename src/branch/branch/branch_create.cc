@@ -44,7 +44,7 @@ Status FillTop(LockedBranch& branch, std::shared_ptr<const image::Image> image, 
   }
   PGS_TRY(ForgetServer(*volume));
   PGS_TRY(LinkWal(*volume, branch.directory.wal(record.wal), owned_by));
-  PGS_TRY(volume->Flush());
+  PGS_TRY(volume->Close());
   record.layers.back().written = true;
   return {};
 }

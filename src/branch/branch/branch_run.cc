@@ -126,6 +126,11 @@ class Rise {
                                      branch_.record.ephemeral ? Lifetime::kEphemeral : Lifetime::kDurable));
     for (const auto& warning : plan.warnings) events_.warning(warning);
     settings_ = std::move(plan.settings);
+    // Needed where there are tablespaces, or where WAL that is replayed may make one; elsewhere as PostgreSQL has it.
+    const auto tablespaces = vfs::ListAt(*volume_, "pg_tblspc");
+    if (facts_.kind == ClusterKind::kStopped && tablespaces && tablespaces->empty()) {
+      settings_.SetIfExists("allow_in_place_tablespaces", "off", installation_.version);
+    }
     for (const auto& [name, value] : branch_.record.parameters) settings_.Set(name, value);
     PGS_TRY(io::WriteWholeFile(conf + "/postgresql.conf", settings_.ToConfigurationFile(), kReadable));
     PGS_TRY(io::WriteWholeFile(conf + "/pg_hba.conf", HostBasedAuthentication(), kReadable));

@@ -26,6 +26,7 @@
 #include "volume/layer/layer_directory.h"
 #include "volume/layer/volume.h"
 #include "volume/vfs/path_ops.h"
+#include "volume/worker/control_client.h"
 #include "volume/worker/mount_users.h"
 
 namespace pgstrata::branch {
@@ -297,6 +298,12 @@ class Mounting {
   MountedBackup mounted_;
 };
 
+// Whether `directory` is what a read-only mount has in place of a diff directory.
+bool IsReadOnlyMount(const std::string& directory) {
+  const auto [above, name] = SplitLast(directory);
+  return name.starts_with(kReadOnlyPrefix) && above.ends_with("/mounts");
+}
+
 }  // namespace
 
 Result<MountedBackup> MountBackup(const MountRequest& request) {
@@ -313,13 +320,30 @@ Result<std::vector<std::string>> RememberedWal(const std::string& path) {
   return Fail(record.error());
 }
 
+Result<std::vector<fuse::MountEntry>> FindDeadMounts() {
+  std::vector<fuse::MountEntry> dead;
+  PGS_ASSIGN(auto mounts, fuse::ListMounts());
+  for (auto& mount : mounts) {
+    if (!mount.source.starts_with('/')) continue;
+    if (!IsReadOnlyMount(mount.source) && !ReadDiffRecord(mount.source)) continue;
+    const auto client = worker::ControlClient::Connect(JoinPath(mount.source, kControlSocket));
+    if (!client && client.error().code() == ErrorCode::kNotFound) dead.push_back(std::move(mount));
+  }
+  return dead;
+}
+
+Status RemoveDeadMount(const fuse::MountEntry& mount) {
+  PGS_TRY(fuse::Unmount(mount.mountpoint, {.lazy = false, .abort_first = true}));
+  TidyAfterDeadWorker(mount.source);
+  return {};
+}
+
 void TidyAfterDeadWorker(const std::string& directory) {
   // The name comes from a mount, which anybody may have made.
   const auto status = io::StatLink(directory);
   if (!status || !S_ISDIR(status->st_mode) || status->st_uid != ::geteuid()) return;
-  const auto [above, name] = SplitLast(directory);
   const std::string socket = JoinPath(directory, kControlSocket);
-  if (name.starts_with(kReadOnlyPrefix) && above.ends_with("/mounts")) {
+  if (IsReadOnlyMount(directory)) {
     for (const std::string& file : {socket, JoinPath(directory, kWorkerLog)}) static_cast<void>(io::RemoveTree(file));
     static_cast<void>(::rmdir(directory.c_str()));
     return;

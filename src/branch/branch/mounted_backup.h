@@ -9,6 +9,7 @@
 #include "backup/image/image.h"
 #include "backup/image/wal_archive.h"
 #include "foundation/base/error.h"
+#include "volume/fuse/mount.h"
 #include "volume/worker/kept_worker.h"
 
 namespace pgstrata::branch {
@@ -51,5 +52,10 @@ Result<std::vector<std::string>> RememberedWal(const std::string& path);
 // Removes what the mount of a process that has died left in `directory` (its fsname): the socket, and of a read-only
 // mount the directory. Nothing where another process uses it by now.
 void TidyAfterDeadWorker(const std::string& directory);
+
+// The mounts of MountBackup whose process has died: they answer errors and nothing else.
+Result<std::vector<fuse::MountEntry>> FindDeadMounts();
+// Takes such a mount away, and what its process left. An error where somebody still uses it.
+Status RemoveDeadMount(const fuse::MountEntry& mount);
 
 }  // namespace pgstrata::branch

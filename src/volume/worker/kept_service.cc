@@ -340,7 +340,7 @@ void KeptService::Finish(std::vector<QuitRequest*> quits, bool forced) {
     changed_.notify_all();
   }
   tender_.join();
-  Status flushed = volume_.flush();
+  Status flushed = volume_.close();
   if (!flushed) {
     flushed = Fail(std::move(flushed).error().Wrap("unmounted, but not everything could be made durable"));
     log::Error("{}", flushed.error().message());

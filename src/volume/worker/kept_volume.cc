@@ -25,6 +25,7 @@ Result<Frozen> Freeze(layer::Volume& volume, const std::string& new_layer) {
 Result<KeptWorker> StartKeptWorker(layer::Volume& volume, const KeptWorkerOptions& options) {
   const ServedVolume served{.file_system = &volume,
                             .flush = [&volume] { return volume.Flush(); },
+                            .close = [&volume] { return volume.Close(); },
                             .tend = [&volume] { return volume.Tend(); },
                             .freeze = [&volume](const std::string& layer) { return Freeze(volume, layer); },
                             .facts = [&volume] { return FactsOf(volume); }};

@@ -87,6 +87,8 @@ struct ServedVolume {
   vfs::FileSystem* file_system = nullptr;
   // Makes durable all that reached the volume.
   std::function<Status()> flush;
+  // The same for the last time: nothing is changed after it.
+  std::function<Status()> close;
   // The same for names and lengths, at no great cost.
   std::function<Status()> tend;
   // Freezes the topmost layer and puts the empty one in `directory` on top. An error means that nothing changed.
