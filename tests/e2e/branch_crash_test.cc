@@ -39,11 +39,11 @@ class BranchCrash : public KeptBranches {
 
   // The last number that psql printed as a whole line.
   static int LastAcknowledged(const std::string& output, int before) {
-    const std::string text = io::ReadWholeFile(output).value_or("");
+    std::string text = io::ReadWholeFile(output).value_or("");
     const size_t end = text.rfind('\n');
+    text.resize(end == std::string::npos ? 0 : end);
     int last = before;
-    if (end == std::string::npos) return last;
-    for (const auto line : SplitLines(text.substr(0, end + 1))) {
+    for (const auto line : SplitLines(text)) {
       if (const auto number = ParseDecimal(line)) last = static_cast<int>(*number);
     }
     return last;
