@@ -214,7 +214,7 @@ TEST_F(VolumeTest, ProcessWithoutDescriptorsLeftClosesFilesInsteadOfFailing) {
   {
     // UBSan checks an object of a type for the first time through a pipe, for which there would be no descriptors
     // later.
-    const auto other = MakeVolume(ImageOf({}), place_.path() + "/other", 1);
+    const auto other = MakeVolume(ImageOf({}), layer() + ".other", 1);
     for (const char* name : {"a", "b"}) {
       const vfs::Inode file = other->CreateFile(vfs::kRootInode, name, 0600, kOwner).value().inode;
       EXPECT_TRUE(other->Write(file, 0, AsBytes("x")).has_value());
