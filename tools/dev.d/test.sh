@@ -3,12 +3,13 @@
 FUZZ_SECONDS_NORMAL=5
 FUZZ_SECONDS_LONG=120
 
-# run_ctest BUILD_DIRECTORY [CTEST ARGUMENTS]: ends with ctest's own closing lines.
+# run_ctest BUILD_DIRECTORY [CTEST ARGUMENTS]: ends with ctest's own closing lines. Many tests wait, for servers and for each
+# other's signals, so twice as many run as there are processors.
 run_ctest() {
   local directory
   directory=$(readlink -f "$1")
   shift
-  ctest --test-dir "$directory" --output-on-failure --no-tests=error -j "$JOBS" "$@"
+  ctest --test-dir "$directory" --output-on-failure --no-tests=error -j "$((2 * JOBS))" "$@"
 }
 
 dev_test() {
