@@ -45,7 +45,7 @@ void Report::Progress(const std::string& text) { fmt::print(stderr, "bench: {}\n
 
 void Report::Print() const {
   for (const auto& line : conditions_) fmt::print("- {}\n", line);
-  fmt::print("\n| what | pgstrata open | compared with | result | target | |\n| --- | --- | --- | --- | --- | --- |\n");
+  fmt::print("\n| what | pgstrata | compared with | result | target | |\n| --- | --- | --- | --- | --- | --- |\n");
   for (const auto& verdict : verdicts_) {
     fmt::print("| {} | {} | {} | {} | {} | {} |\n", verdict.what, verdict.ours, verdict.other, verdict.result,
                verdict.target, verdict.passed ? "pass" : "FAIL");
