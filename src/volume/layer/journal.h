@@ -48,7 +48,7 @@ class Journal {
 
   LayerStack& stack_;
   std::mutex numbers_mutex_;  // held while Node records are appended
-  uint64_t numbers_ = 0;              // guarded by numbers_mutex_: the last Numbers record
+  uint64_t numbers_ = 0;      // guarded by numbers_mutex_: the last Numbers record
   std::mutex list_mutex_;
   std::vector<NodePtr> changed_;  // guarded by list_mutex_
 };

@@ -109,8 +109,8 @@ class FileSystem {
   // `mode` holds permission bits. EEXIST where the name is taken.
   virtual FsResult<Attributes> CreateFile(Inode parent, std::string_view name, mode_t mode, Owner owner) = 0;
   virtual FsResult<Attributes> MakeDirectory(Inode parent, std::string_view name, mode_t mode, Owner owner) = 0;
-  // A fifo, socket, character or block device (the type is in `mode`): a name with attributes, which the kernel gives its
-  // meaning. EPERM where there are none.
+  // A fifo, socket, character or block device (the type is in `mode`): a name with attributes, which the kernel gives
+  // its meaning. EPERM where there are none.
   virtual FsResult<Attributes> MakeSpecial(Inode /*parent*/, std::string_view /*name*/, mode_t /*mode*/,
                                            dev_t /*device*/, Owner /*owner*/) {
     return FsError(EPERM);
