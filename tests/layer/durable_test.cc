@@ -137,17 +137,6 @@ TEST_F(DurableTest, FifosSocketsAndDevicesComeBackAsTheyWere) {
   EXPECT_EQ(ErrorOf(volume_->Write(Find("block").inode, 0, AsBytes("x"))), EINVAL);
 }
 
-TEST_F(DurableTest, AFileHasAsManyNamesAsTheSystemSaysOfAMount) {
-  Open();
-  const vfs::Inode file = Create("", "0");
-  for (int i = 1; i < 127; ++i) {
-    ASSERT_TRUE(volume_->Link(file, vfs::kRootInode, std::to_string(i)).has_value());
-  }
-  EXPECT_EQ(ErrorOf(volume_->Link(file, vfs::kRootInode, "one more")), EMLINK);
-  ASSERT_EQ(ErrorOf(volume_->Unlink(vfs::kRootInode, "5")), 0);
-  EXPECT_TRUE(volume_->Link(file, vfs::kRootInode, "one more").has_value());
-}
-
 TEST_F(DurableTest, RecoveryCannotLinkATablespaceToWhereProductionHasIt) {
   Open();
   ASSERT_TRUE(volume_->MakeDirectory(vfs::kRootInode, "pg_tblspc", 0700, kOwner).has_value());

@@ -11,8 +11,6 @@ namespace pgstrata::layer {
 // Where ext4 ends, and with it what a data file can hold.
 constexpr uint64_t kMaxFileSize = (uint64_t{1} << 44) - kBlockSize;
 constexpr size_t kMaxName = 255;
-// What pathconf(_PC_LINK_MAX) says of every FUSE mount.
-constexpr uint64_t kMaxLinks = 127;
 
 constexpr bool IsFileName(std::string_view name) {
   return !name.empty() && name.size() <= kMaxName && name != "." && name != ".." && name.find('/') == name.npos &&

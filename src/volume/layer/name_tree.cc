@@ -75,12 +75,10 @@ vfs::FsStatus NameTree::Enter(Node& parent, std::string_view name) {
   return Load(parent);
 }
 
-uint64_t NameTree::LinkCount(const Node& node) {
-  const std::scoped_lock lock(node.mutex);
-  return node.attributes.link_count;
+bool NameTree::IsRemoved(const Node& directory) {
+  const std::scoped_lock lock(directory.mutex);
+  return directory.attributes.link_count == 0;
 }
-
-bool NameTree::IsRemoved(const Node& node) { return LinkCount(node) == 0; }
 
 vfs::FsResult<NodePtr> NameTree::Lookup(Node& parent, std::string_view name) {
   if (const auto entered = Enter(parent, name); !entered) return std::unexpected(entered.error());
@@ -114,7 +112,6 @@ vfs::FsStatus NameTree::Link(const NodePtr& node, Node& parent, std::string_view
   EntryList& entries = parent.directory->entries;
   if (entries.Find(name)) return vfs::FsError(EEXIST);
   if (IsRemoved(parent) || IsRemoved(*node)) return vfs::FsError(ENOENT);
-  if (LinkCount(*node) >= kMaxLinks) return vfs::FsError(EMLINK);
   TouchChanged(*node, 1);
   node->references.fetch_add(1);
   entries.Add(name, node);

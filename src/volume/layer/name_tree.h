@@ -30,7 +30,7 @@ class NameTree {
   vfs::FsResult<NodePtr> Lookup(Node& parent, std::string_view name);
   // Gives `make()`, a node without a name, this name and one reference. EEXIST.
   vfs::FsStatus Insert(Node& parent, std::string_view name, const std::function<NodePtr()>& make, NodePtr& made);
-  // A further name of `node`, and one more reference. EMLINK beyond kMaxLinks.
+  // A further name of `node`, and one more reference.
   vfs::FsStatus Link(const NodePtr& node, Node& parent, std::string_view name);
   // These two return what lost its name.
   vfs::FsResult<NodePtr> Unlink(Node& parent, std::string_view name);
@@ -53,8 +53,7 @@ class NameTree {
   // Checks that a name can be used in `parent`, and loads it.
   vfs::FsStatus Enter(Node& parent, std::string_view name);
   // The rest with mutex_ held.
-  [[nodiscard]] static uint64_t LinkCount(const Node& node);
-  [[nodiscard]] static bool IsRemoved(const Node& node);
+  [[nodiscard]] static bool IsRemoved(const Node& directory);
   [[nodiscard]] bool IsBelow(const Node& directory, const Node& ancestor) const;
   vfs::FsStatus CheckReplace(const Place& from, const Place& to) const;
   vfs::FsStatus CheckExchange(const Place& from, const Place& to) const;
