@@ -1,7 +1,6 @@
 // Invariants:
 //   - pgstrata.json is there exactly when everything that it speaks of is there and durable: it is written last and
-//   removed
-//     first.
+//     removed first.
 //   - Nothing is removed but names that this program gives.
 #include "branch/branch/diff_directory.h"
 

@@ -1,6 +1,6 @@
 // Invariants:
 //   - The process that serves the mount never has to look into it: nothing that it reads or writes lies below the
-//   mountpoint.
+//     mountpoint.
 //   - The source is never written: the diff directory does not lie in it.
 //   - The edits of a new volume are durable before its diff directory is whole, and made once.
 #include "branch/branch/mounted_backup.h"

@@ -14,7 +14,7 @@ struct PostStartReport {
 };
 
 // - Subscriptions are disabled and lose their slot names (trap 22): nothing done inside can take over the publisher's
-// slot.
+//   slot.
 // - Prepared transactions are named (34): they hold locks.
 // - Indexes whose collation sorts differently here are named (29); with `no_text_index` the planner is kept off them.
 // `connection` is a superuser's.

@@ -1,11 +1,9 @@
 // Invariants:
 //   - Every request is answered exactly once, before its function returns.
 //   - Nobody ever sees ENOSYS for an operation that works at times: the kernel remembers it for good. What is left out
-//   of
-//     the table below is answered so on purpose (flush, access, extended attributes, locks).
+//     of the table below is answered so on purpose (flush, access, extended attributes, locks).
 //   - A READ is answered in full, shortened only by the end of the file, or with an error: the kernel would take a
-//   short
-//     answer for a hole.
+//     short answer for a hole.
 #include "volume/fuse/operations.h"
 
 #include <fcntl.h>

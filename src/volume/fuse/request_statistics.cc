@@ -1,7 +1,6 @@
 // Invariants:
 //   - A recorder's numbers are written by one thread; they are atomic so that another can read them. The exception is
-//   the
-//     longest time, which a reset takes away: it is exchanged.
+//     the longest time, which a reset takes away: it is exchanged.
 //   - Counts only grow. A reset remembers what they were.
 #include "volume/fuse/request_statistics.h"
 

@@ -1,9 +1,8 @@
 // Invariants:
 //   - The mount that is removed in the end is the one that was made here: it is recognized by its device number,
-//   whatever
-//     was mounted over it meanwhile.
+//     whatever was mounted over it meanwhile.
 //   - The kernel's INIT has been answered before Mount returns: limits can be raised, and no later surprise is
-//   possible.
+//     possible.
 #include "volume/fuse/session.h"
 
 #include <fmt/core.h>

@@ -1,8 +1,7 @@
 // Invariants:
 //   - The worker touches no path inside its own mount.
 //   - Run's thread alone decides about the end. The mount is removed while the serving threads answer: the kernel
-//   writes back
-//     what is dirty before umount(2) returns, and these writes come here.
+//     writes back what is dirty before umount(2) returns, and these writes come here.
 //   - Who asked to quit is answered when the outcome is known, and the process ends after the answer has been sent.
 //   - What reached the volume is flushed after the mount is gone, as nothing can arrive any more.
 #include "volume/worker/kept_service.h"

@@ -1,10 +1,9 @@
 // Invariants:
 //   - The worker touches no path inside its own mount.
 //   - It is told of the parent's end twice: by the lifetime pipe and by the parent's pidfd. The pipe alone would stay
-//   open if
-//     the parent forked another worker meanwhile, the pidfd alone cannot say goodbye.
+//     open if the parent forked another worker meanwhile, the pidfd alone cannot say goodbye.
 //   - One thread decides (poll), the session's threads serve. Whatever arrives meanwhile, every way out leads through
-//   End.
+//     End.
 //   - The worker leaves by _exit: what the parent built (exit handlers, buffers, destructors) is the parent's to undo.
 #include "volume/worker/worker.h"
 
