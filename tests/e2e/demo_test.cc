@@ -17,7 +17,7 @@ using namespace std::chrono_literals;
 using ::testing::ContainsRegex;
 using ::testing::HasSubstr;
 
-constexpr auto kPatience = 120s;
+constexpr auto kDemoPatience = 120s;
 constexpr std::string_view kDirectories = "/tmp/pgstrata-demo-";
 constexpr const char* kRows = "200000 orders, 9999000.00 in all";
 
@@ -98,7 +98,7 @@ TEST(Demo, InterruptedInTheMiddleLeavesNothing) {
     const PgstrataProgram program;
     io::Process process = program.Start({"demo"});
     std::string directory;
-    const auto deadline = std::chrono::steady_clock::now() + kPatience;
+    const auto deadline = std::chrono::steady_clock::now() + kDemoPatience;
     const auto reached = [&] {
       if (directory.empty()) directory = DirectoryOfChildren(process.pid());
       return !directory.empty() && io::ReadWholeFile(program.directory().Path("out")).value_or("").contains(after);
@@ -109,7 +109,7 @@ TEST(Demo, InterruptedInTheMiddleLeavesNothing) {
       ASSERT_TRUE(ended && !*ended) << io::ReadWholeFile(program.directory().Path("err")).value_or("");
     }
     ASSERT_TRUE(process.Signal(SIGINT));
-    const auto status = process.Wait(kPatience);
+    const auto status = process.Wait(kDemoPatience);
     ASSERT_TRUE(status && *status);
     EXPECT_EQ((*status)->AsShell(), 128 + SIGINT) << after;
     EXPECT_EQ(*io::ReadWholeFile(program.directory().Path("err")), "") << after;

@@ -26,7 +26,6 @@ namespace {
 using namespace std::chrono_literals;
 using ::testing::HasSubstr;
 
-constexpr auto kPatience = 30s;
 
 class Endings : public ::testing::Test {
  protected:

@@ -14,7 +14,6 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr auto kPatience = 60s;
 
 // Processes of the server with this data directory: its postmaster has it on the command line, the others are its
 // children.

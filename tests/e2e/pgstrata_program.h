@@ -1,6 +1,7 @@
 // The built program, run as a user runs it, in a home of its own.
 #pragma once
 
+#include <chrono>
 #include <string>
 #include <vector>
 
@@ -8,6 +9,9 @@
 #include "tests/support/postgres_cluster.h"
 
 namespace pgstrata::test {
+
+// How long a test waits for what should come soon, on a machine that does much else.
+inline constexpr std::chrono::seconds kPatience{60};
 
 class PgstrataProgram {
  public:

@@ -12,6 +12,8 @@
 
 namespace pgstrata::test {
 
+inline constexpr const char* kThousandRows = "create table t as select i from generate_series(1, 1000) i";
+
 // A server on a loopback port that answers nobody and counts who came.
 class Listener {
  public:

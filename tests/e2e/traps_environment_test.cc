@@ -17,7 +17,6 @@ using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-constexpr const char* kThousandRows = "create table t as select i from generate_series(1, 1000) i";
 
 TEST_F(Traps, Trap25TheMountBelongsToTheServersUser) {
   PostgresCluster cluster;

@@ -14,7 +14,6 @@ namespace fs = std::filesystem;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-constexpr const char* kThousandRows = "create table t as select i from generate_series(1, 1000) i";
 // 20 MB in 2,858 pages; every page has seven rows of 1 kB.
 constexpr const char* kWideTable =
     "create table wide as select i, repeat(md5(i::text), 32) as text from generate_series(1, 20000) i";

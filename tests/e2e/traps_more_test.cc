@@ -19,7 +19,6 @@ using namespace std::chrono_literals;
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 
-constexpr const char* kThousandRows = "create table t as select i from generate_series(1, 1000) i";
 constexpr const char* kWhoAndWhere =
     "select current_user, current_database(), rolsuper from pg_roles where rolname = current_user";
 

@@ -15,7 +15,6 @@ namespace fs = std::filesystem;
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 
-constexpr const char* kThousandRows = "create table t as select i from generate_series(1, 1000) i";
 
 TEST_F(Traps, Trap19NothingIsArchived) {
   PostgresCluster cluster;

@@ -13,7 +13,6 @@ namespace fs = std::filesystem;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-constexpr const char* kThousandRows = "create table t as select i from generate_series(1, 1000) i";
 constexpr const char* kTimeline = "select substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8)";
 
 TEST_F(Traps, Trap01BackupLabelIsWhereRecoveryBegins) {

@@ -8,12 +8,12 @@
 namespace pgstrata::image {
 namespace {
 
-constexpr uint64_t kSegment = 1000;
+constexpr uint64_t kSegmentBytes = 1000;
 
 class UnpackedSegmentsTest : public ::testing::Test {
  protected:
   // The first byte of the segment `key`, whose bytes are all `key`.
-  char FirstByte(char key, uint64_t size = kSegment) {
+  char FirstByte(char key, uint64_t size = kSegmentBytes) {
     char first = 0;
     const auto status = segments_.Use(
         std::string(1, key),
@@ -29,7 +29,7 @@ class UnpackedSegmentsTest : public ::testing::Test {
     return first;
   }
 
-  UnpackedSegments segments_{3 * kSegment};
+  UnpackedSegments segments_{3 * kSegmentBytes};
   std::map<char, int> unpacked_;
 };
 
@@ -42,24 +42,24 @@ TEST_F(UnpackedSegmentsTest, WhatIsHeldIsNotUnpackedAgain) {
 
 TEST_F(UnpackedSegmentsTest, NeverMoreThanTheLimitAndTheLongestUnusedGoesFirst) {
   for (const char key : {'a', 'b', 'c', 'a', 'd'}) EXPECT_EQ(FirstByte(key), key);
-  EXPECT_EQ(segments_.bytes(), 3 * kSegment);
+  EXPECT_EQ(segments_.bytes(), 3 * kSegmentBytes);
   EXPECT_EQ(FirstByte('a'), 'a');
   EXPECT_EQ(unpacked_['a'], 1);
   EXPECT_EQ(FirstByte('b'), 'b');
   EXPECT_EQ(unpacked_['b'], 2);
   for (char key = 'e'; key < 'z'; ++key) {
     EXPECT_EQ(FirstByte(key), key);
-    EXPECT_LE(segments_.bytes(), 3 * kSegment);
+    EXPECT_LE(segments_.bytes(), 3 * kSegmentBytes);
   }
 }
 
 TEST_F(UnpackedSegmentsTest, OneIsHeldHoweverLargeItIs) {
   EXPECT_EQ(FirstByte('a'), 'a');
-  for (int i = 0; i < 2; ++i) EXPECT_EQ(FirstByte('l', 10 * kSegment), 'l');
+  for (int i = 0; i < 2; ++i) EXPECT_EQ(FirstByte('l', 10 * kSegmentBytes), 'l');
   EXPECT_EQ(unpacked_['l'], 1);
-  EXPECT_EQ(segments_.bytes(), 10 * kSegment);
+  EXPECT_EQ(segments_.bytes(), 10 * kSegmentBytes);
   EXPECT_EQ(FirstByte('a'), 'a');
-  EXPECT_EQ(segments_.bytes(), kSegment);
+  EXPECT_EQ(segments_.bytes(), kSegmentBytes);
 }
 
 TEST_F(UnpackedSegmentsTest, FailureIsPassedOnAndNotKept) {
@@ -79,10 +79,10 @@ TEST_F(UnpackedSegmentsTest, ThreadsReadTheirOwnSegments) {
         const auto status = segments_.Use(
             std::string(1, key),
             [&]() -> Result<std::vector<std::byte>> {
-              return std::vector<std::byte>(kSegment, static_cast<std::byte>(key));
+              return std::vector<std::byte>(kSegmentBytes, static_cast<std::byte>(key));
             },
             [&](ByteView content) -> Status {
-              if (content.size() != kSegment || content[i] != static_cast<std::byte>(key)) ADD_FAILURE() << key;
+              if (content.size() != kSegmentBytes || content[i] != static_cast<std::byte>(key)) ADD_FAILURE() << key;
               return {};
             });
         EXPECT_TRUE(status.has_value());
@@ -90,7 +90,7 @@ TEST_F(UnpackedSegmentsTest, ThreadsReadTheirOwnSegments) {
     });
   }
   for (auto& thread : threads) thread.join();
-  EXPECT_LE(segments_.bytes(), 3 * kSegment);
+  EXPECT_LE(segments_.bytes(), 3 * kSegmentBytes);
 }
 
 }  // namespace

@@ -15,7 +15,7 @@ namespace {
 using ::testing::HasSubstr;
 
 constexpr size_t kSegmentSize = 1 << 20;
-const std::string kSegment = "000000010000000000000003";
+const std::string kSegmentName = "000000010000000000000003";
 
 // A segment whose first page has a long header that says how large segments are.
 std::string Segment(char fill) {
@@ -101,21 +101,21 @@ TEST_F(WalDirectoryTest, EverythingElseIsPassedOver) {
 }
 
 TEST_F(WalDirectoryTest, WholeWinsOverPartialAndPlainOverCompressed) {
-  Write(kSegment + ".partial", Segment('p'));
-  Write(kSegment + ".gz", test::Compressed("gzip", Segment('z')));
-  EXPECT_THAT(Listed(), ::testing::ElementsAre(kSegment));
-  EXPECT_TRUE(Read(kSegment) == Segment('z'));
-  Write(kSegment, Segment('w'));
-  EXPECT_THAT(Listed(), ::testing::ElementsAre(kSegment));
-  EXPECT_TRUE(Read(kSegment) == Segment('w'));
+  Write(kSegmentName + ".partial", Segment('p'));
+  Write(kSegmentName + ".gz", test::Compressed("gzip", Segment('z')));
+  EXPECT_THAT(Listed(), ::testing::ElementsAre(kSegmentName));
+  EXPECT_TRUE(Read(kSegmentName) == Segment('z'));
+  Write(kSegmentName, Segment('w'));
+  EXPECT_THAT(Listed(), ::testing::ElementsAre(kSegmentName));
+  EXPECT_TRUE(Read(kSegmentName) == Segment('w'));
 }
 
 TEST_F(WalDirectoryTest, DamagedCompressionIsCorruptAndNamesTheFile) {
   std::string packed = test::Compressed("zstd", Segment('a'));
   packed.resize(packed.size() - 3);
-  Write(kSegment + ".zst", packed);
+  Write(kSegmentName + ".zst", packed);
   Write("000000010000000000000004.gz", "no gzip at all");
-  for (const auto& name : {kSegment, std::string("000000010000000000000004")}) {
+  for (const auto& name : {kSegmentName, std::string("000000010000000000000004")}) {
     const auto file = OpenArchive()->Open(name);
     ASSERT_FALSE(file.has_value());
     EXPECT_EQ(file.error().code(), ErrorCode::kCorrupt);
@@ -127,26 +127,26 @@ TEST_F(WalDirectoryTest, PartialSegmentIsFilledUpWithZeros) {
   const std::string content = Segment('a');
   std::string expected = content;
   expected.replace(300'000, std::string::npos, kSegmentSize - 300'000, '\0');
-  Write(kSegment + ".gz.partial", test::Compressed("gzip", content.substr(0, 300'000)));
-  EXPECT_TRUE(Read(kSegment) == expected);
+  Write(kSegmentName + ".gz.partial", test::Compressed("gzip", content.substr(0, 300'000)));
+  EXPECT_TRUE(Read(kSegmentName) == expected);
   Write("000000010000000000000004.partial", content.substr(0, 300'000));
   EXPECT_TRUE(Read("000000010000000000000004") == expected);
 }
 
 TEST_F(WalDirectoryTest, PartialSegmentMayBeCutInItsCompression) {
   const std::string packed = test::Compressed("gzip", Segment('a'));
-  Write(kSegment + ".gz.partial", packed.substr(0, packed.size() - 8));
-  EXPECT_TRUE(Read(kSegment) == Segment('a'));
+  Write(kSegmentName + ".gz.partial", packed.substr(0, packed.size() - 8));
+  EXPECT_TRUE(Read(kSegmentName) == Segment('a'));
 }
 
 TEST_F(WalDirectoryTest, LinkedSegmentIsRead) {
   Write("stored", Segment('a'));
-  ASSERT_EQ(::symlink("stored", (path() + '/' + kSegment).c_str()), 0);
-  EXPECT_TRUE(Read(kSegment) == Segment('a'));
+  ASSERT_EQ(::symlink("stored", (path() + '/' + kSegmentName).c_str()), 0);
+  EXPECT_TRUE(Read(kSegmentName) == Segment('a'));
 }
 
 TEST_F(WalDirectoryTest, WhatIsAbsentIsNotFoundAndWhatIsNoNameIsRefused) {
-  EXPECT_EQ(OpenArchive()->Open(kSegment).error().code(), ErrorCode::kNotFound);
+  EXPECT_EQ(OpenArchive()->Open(kSegmentName).error().code(), ErrorCode::kNotFound);
   for (const auto* name : {"", "..", "000000010000000000000003.gz", "000000010000000000000003.partial", "../x"}) {
     EXPECT_EQ(OpenArchive()->Open(name).error().code(), ErrorCode::kInvalidArgument) << name;
   }
@@ -158,9 +158,9 @@ TEST_F(WalDirectoryTest, WhatIsAbsentIsNotFoundAndWhatIsNoNameIsRefused) {
 TEST_F(WalDirectoryTest, SegmentsThatArriveLaterAreSeen) {
   const auto archive = OpenArchive();
   EXPECT_TRUE(archive->List()->empty());
-  Write(kSegment, Segment('a'));
+  Write(kSegmentName, Segment('a'));
   EXPECT_EQ(archive->List()->size(), 1U);
-  EXPECT_TRUE(archive->Open(kSegment).has_value());
+  EXPECT_TRUE(archive->Open(kSegmentName).has_value());
 }
 
 TEST_F(WalDirectoryTest, ManyOpenSegmentsKeepTheirBytesWithoutKeepingThemInMemory) {
@@ -187,9 +187,9 @@ TEST_F(WalDirectoryTest, ManyOpenSegmentsKeepTheirBytesWithoutKeepingThemInMemor
 
 TEST_F(WalDirectoryTest, CompressedSegmentThatChangedIsCorruptOnceItIsUnpackedAgain) {
   constexpr int kOthers = 70;  // of 1 MiB: what was unpacked first is dropped for them
-  Write(kSegment + ".zst", test::Compressed("zstd", Segment('a')));
+  Write(kSegmentName + ".zst", test::Compressed("zstd", Segment('a')));
   const auto archive = OpenArchive();
-  const auto file = archive->Open(kSegment);
+  const auto file = archive->Open(kSegmentName);
   ASSERT_TRUE(file.has_value());
   const std::string other = test::Compressed("zstd", Segment('b'));
   for (int i = 0; i < kOthers; ++i) {
@@ -197,7 +197,7 @@ TEST_F(WalDirectoryTest, CompressedSegmentThatChangedIsCorruptOnceItIsUnpackedAg
     Write(name + ".zst", other);
     ASSERT_TRUE(archive->Open(name).has_value());
   }
-  Write(kSegment + ".zst", other + "more");
+  Write(kSegmentName + ".zst", other + "more");
   std::string begin(100, '\0');
   const auto status = (*file)->ReadAt(0, std::as_writable_bytes(std::span(begin)));
   ASSERT_FALSE(status.has_value());

@@ -19,7 +19,6 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr vfs::Owner kOwner{1000, 1001};
 constexpr auto kDuration = 1s;
 
 class Clockwork {

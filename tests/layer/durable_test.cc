@@ -17,8 +17,6 @@ namespace pgstrata::layer {
 namespace {
 
 using vfs::ErrorOf;
-constexpr uint64_t kBlock = 4096;
-constexpr vfs::Owner kOwner{1000, 1001};
 
 class DurableTest : public ::testing::Test {
  protected:

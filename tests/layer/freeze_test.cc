@@ -16,7 +16,6 @@ namespace pgstrata::layer {
 namespace {
 
 using namespace std::chrono_literals;
-constexpr uint64_t kBlock = 4096;
 constexpr uint64_t kBlocks = 64;
 
 TEST(GateTest, ClosesOnlyWhenNobodyIsInside) {

@@ -17,7 +17,6 @@
 namespace pgstrata::layer {
 namespace {
 
-constexpr uint64_t kBlock = 4096;
 constexpr size_t kFileSize = 1 << 20;
 
 bool WriteTo(const char* path, const std::string& text) {

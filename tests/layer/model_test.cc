@@ -13,10 +13,8 @@
 namespace pgstrata::layer {
 namespace {
 
-constexpr uint64_t kBlock = 4096;
 constexpr uint64_t kMaxSize = 40 * kBlock;
 constexpr uint64_t kNames = 12;
-constexpr vfs::Owner kOwner{1000, 1001};
 
 uint64_t FromEnvironment(const char* name, uint64_t otherwise) {
   const char* value = std::getenv(name);

@@ -15,6 +15,8 @@
 namespace pgstrata::layer {
 
 inline constexpr vfs::Owner kShownOwner{2000, 2001};
+inline constexpr vfs::Owner kOwner{1000, 1001};  // of what the tests make
+inline constexpr uint64_t kBlock = 4096;
 
 inline std::unique_ptr<Volume> MakeVolume(std::shared_ptr<const image::Image> image, const std::string& directory,
                                           size_t max_open_files = 0) {

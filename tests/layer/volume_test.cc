@@ -16,9 +16,7 @@ namespace {
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
-constexpr vfs::Owner kOwner{1000, 1001};
 constexpr uint64_t kWalSegment = 16 << 20;
-constexpr size_t kBlock = 4096;
 
 class VolumeTest : public ::testing::Test {
  protected:

@@ -213,7 +213,7 @@ class ManifestReader : public nlohmann::json_sax<nlohmann::json> {
   Fields element_;
 };
 
-std::unexpected<Error> Damaged(std::string_view why) {
+std::unexpected<Error> DamagedManifest(std::string_view why) {
   return Fail(ErrorCode::kCorrupt, fmt::format("\"{}\": {}", kBackupManifestPath, why));
 }
 
@@ -221,17 +221,17 @@ std::unexpected<Error> Damaged(std::string_view why) {
 Status CheckDigest(std::string_view text, std::string_view expected) {
   const size_t newline = text.size() < 2 ? std::string_view::npos : text.rfind('\n', text.size() - 2);
   if (newline == std::string_view::npos || !text.ends_with('\n')) {
-    return Damaged("its checksum does not stand on a line of its own");
+    return DamagedManifest("its checksum does not stand on a line of its own");
   }
   const codec::Sha256Digest digest = codec::Sha256::Of(AsBytes(text.substr(0, newline + 1)));
   if (codec::ToHex(digest) == expected) return {};
-  return Damaged("its checksum does not match");
+  return DamagedManifest("its checksum does not match");
 }
 
 // Returns the checksum that the manifest claims.
 Result<std::string> ReadTop(FieldReader fields, BackupManifest& manifest) {
   const uint64_t version = fields.Number("PostgreSQL-Backup-Manifest-Version", std::numeric_limits<uint64_t>::max());
-  if (!fields.problem().empty()) return Damaged(fields.problem());
+  if (!fields.problem().empty()) return DamagedManifest(fields.problem());
   if (version != 1 && version != 2) {
     return Fail(Error(ErrorCode::kUnsupported, fmt::format("\"{}\" is of version {}", kBackupManifestPath, version))
                     .WithHint("versions 1 and 2 are supported"));
@@ -241,7 +241,7 @@ Result<std::string> ReadTop(FieldReader fields, BackupManifest& manifest) {
     manifest.system_identifier = fields.Number("System-Identifier", std::numeric_limits<uint64_t>::max());
   auto checksum = NormalizeHex(fields.Take("Manifest-Checksum").value_or(""), kSha256Size * 2);
   if (!checksum) fields.Complain("\"Manifest-Checksum\" is missing or no SHA-256");
-  if (const std::string problem = fields.Problem(); !problem.empty()) return Damaged(problem);
+  if (const std::string problem = fields.Problem(); !problem.empty()) return DamagedManifest(problem);
   return *std::move(checksum);
 }
 
@@ -251,8 +251,8 @@ Result<BackupManifest> ParseBackupManifest(std::string_view text) {
   BackupManifest manifest;
   ManifestReader reader(manifest);
   const bool parsed = nlohmann::json::sax_parse(text, &reader);
-  if (!reader.problem().empty()) return Damaged(reader.problem());
-  if (!parsed) return Damaged("it is no JSON");
+  if (!reader.problem().empty()) return DamagedManifest(reader.problem());
+  if (!parsed) return DamagedManifest("it is no JSON");
   PGS_ASSIGN(const std::string checksum, ReadTop(FieldReader(reader.top()), manifest));
   PGS_TRY(CheckDigest(text, checksum));
   return manifest;

@@ -74,7 +74,7 @@ constexpr std::array kReleases = {Release{14, 1300, 202107181}, Release{15, 1300
                                   Release{16, 1300, 202307071}, Release{17, 1700, 202406281},
                                   Release{18, 1800, 202506291}};
 
-std::unexpected<Error> Damaged(std::string why) {
+std::unexpected<Error> DamagedControlFile(std::string why) {
   return Fail(ErrorCode::kCorrupt, fmt::format("\"{}\" is damaged: {}", kControlFilePath, why));
 }
 
@@ -100,14 +100,14 @@ std::unexpected<Error> FailVersion(ByteView bytes, uint32_t version) {
   if (std::byteswap(version) > 0 && std::byteswap(version) < kPlausible && version > kPlausible) {
     return Unsupported("the cluster has the other byte order", "open it on a machine of its own architecture");
   }
-  if (!ChecksumStandsElsewhere(bytes)) return Damaged("neither its version nor its checksum is right");
+  if (!ChecksumStandsElsewhere(bytes)) return DamagedControlFile("neither its version nor its checksum is right");
   return Unsupported(fmt::format("the cluster is of an unsupported version (pg_control_version {})", version),
                      fmt::format("PostgreSQL {} to {} are supported", kOldestMajorVersion, kNewestMajorVersion));
 }
 
 // Everything before a field is believed.
 Status Verify(ByteView bytes) {
-  if (bytes.size() < kSmallestSize) return Damaged(fmt::format("it has only {} bytes", bytes.size()));
+  if (bytes.size() < kSmallestSize) return DamagedControlFile(fmt::format("it has only {} bytes", bytes.size()));
   const auto version = LoadLe<uint32_t>(bytes, offset::kControlVersion);
   for (const Layout& layout : kLayouts) {
     if (layout.control_version != version) continue;
@@ -116,7 +116,7 @@ Status Verify(ByteView bytes) {
       return Unsupported("the cluster was made on another architecture (other alignment)",
                          "open it on a machine of its own architecture");
     }
-    return Damaged("its checksum does not match");
+    return DamagedControlFile("its checksum does not match");
   }
   return FailVersion(bytes, version);
 }
@@ -255,12 +255,12 @@ Result<ControlFile> ParseControlFile(ByteView bytes) {
   control.wal_segment_size = *valid_size;
   const auto state = LoadLe<uint32_t>(bytes, offset::kState);
   if (state > static_cast<uint32_t>(ClusterState::kInProduction)) {
-    return Damaged(fmt::format("{} is no state of a cluster", state));
+    return DamagedControlFile(fmt::format("{} is no state of a cluster", state));
   }
   control.state = static_cast<ClusterState>(state);
   const auto wal_level = LoadLe<uint32_t>(bytes, offset::kWalLevel);
   if (wal_level > static_cast<uint32_t>(WalLevel::kLogical))
-    return Damaged(fmt::format("{} is no wal_level", wal_level));
+    return DamagedControlFile(fmt::format("{} is no wal_level", wal_level));
   control.wal_level = static_cast<WalLevel>(wal_level);
   return control;
 }

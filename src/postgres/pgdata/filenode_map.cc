@@ -21,19 +21,19 @@ constexpr Form kForms[] = {
     {524, 64},
 };
 
-std::unexpected<Error> Damaged(std::string_view why) {
+std::unexpected<Error> DamagedMap(std::string_view why) {
   return Fail(ErrorCode::kCorrupt, fmt::format("\"pg_filenode.map\" is damaged: {}", why));
 }
 
 Result<std::map<Oid, uint32_t>> ParseForm(ByteView bytes, const Form& form) {
   const size_t checksum_offset = kHeaderSize + form.capacity * kEntrySize;
   static_assert(kHeaderSize + 62 * kEntrySize + kChecksumSize <= 512);
-  if (LoadLe<uint32_t>(bytes, 0) != kMagic) return Damaged("its magic number is wrong");
+  if (LoadLe<uint32_t>(bytes, 0) != kMagic) return DamagedMap("its magic number is wrong");
   if (Crc32c(bytes.first(checksum_offset)) != LoadLe<uint32_t>(bytes, checksum_offset)) {
-    return Damaged("its checksum does not match");
+    return DamagedMap("its checksum does not match");
   }
   const auto count = LoadLe<uint32_t>(bytes, 4);
-  if (count > form.capacity) return Damaged(fmt::format("it claims {} entries", count));
+  if (count > form.capacity) return DamagedMap(fmt::format("it claims {} entries", count));
   std::map<Oid, uint32_t> filenodes;
   for (size_t i = 0; i < count; ++i) {
     const size_t position = kHeaderSize + i * kEntrySize;
@@ -48,7 +48,7 @@ Result<std::map<Oid, uint32_t>> ParseFilenodeMap(ByteView bytes) {
   for (const Form& form : kForms) {
     if (bytes.size() == form.file_size) return ParseForm(bytes, form);
   }
-  return Damaged(fmt::format("it has {} bytes", bytes.size()));
+  return DamagedMap(fmt::format("it has {} bytes", bytes.size()));
 }
 
 }  // namespace pgstrata::pgdata

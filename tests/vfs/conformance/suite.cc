@@ -9,7 +9,6 @@
 namespace pgstrata::vfs {
 
 namespace {
-constexpr Owner kOwner{1000, 1001};
 }  // namespace
 
 void WriteTree(FileSystem& fs, const Tree& tree) {

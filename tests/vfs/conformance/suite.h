@@ -17,6 +17,8 @@
 
 namespace pgstrata::vfs {
 
+inline constexpr Owner kOwner{1000, 1001};  // of what the tests make
+
 // Content by path; a path that ends in '/' is a directory. Parents are made as needed.
 using Tree = std::map<std::string, std::string>;
 
