@@ -20,6 +20,7 @@
 #include "tests/layer/simulated_disk.h"
 #include "tests/layer/volume_fixture.h"
 #include "tests/vfs/conformance/suite.h"
+#include "volume/layer/layer_merge.h"
 
 namespace pgstrata::layer {
 
@@ -104,6 +105,7 @@ class CrashModel {
     if (choice < 54) return Tend();
     if (choice < 55) return Flush();
     if (choice < 57) return Freeze();
+    if (choice < 58) return Merge();
     if (choice < 60) return Restart(false);
     if (choice < 63) return Restart(true);
     return SetMode();
@@ -406,6 +408,26 @@ class CrashModel {
     volume_ = std::move(kept);
     last_ = "a volume above the frozen layer";
     return same;
+  }
+  // Some of the frozen layers become one, and the volume goes on above that, or above the old ones where it failed.
+  bool Merge() {
+    const size_t frozen = layers_.size() - 1;
+    if (frozen == 0) return true;
+    const size_t first = Below(frozen);
+    const size_t last = first + 1 + Below(frozen - first);
+    const auto at = [&](size_t index) { return layers_.begin() + static_cast<std::ptrdiff_t>(index); };
+    const std::string merged = "/disk/" + std::to_string(next_layer_++);
+    const auto done = MergeLayers({.below = {layers_.begin(), at(first)},
+                                   .run = {at(first), at(last)},
+                                   .directory = merged,
+                                   .image = Below(2) == 0 ? image_ : nullptr,
+                                   .progress = {}},
+                                  disk_);
+    const bool unsealed = !done && done.error().code() == ErrorCode::kInvalidArgument && disk_.failed();
+    if (!done) return unsealed || Failed("merge", done.error().system_errno());
+    layers_.erase(at(first), at(last));
+    layers_.insert(at(first), merged);
+    return Restart(Below(2) == 0);
   }
   // The process ends, with or without the machine.
   bool Restart(bool power_cut) {

@@ -50,6 +50,17 @@ class SimulatedDisk::File final : public layer::StorageFile {
     if (const auto fault = disk_.Count()) return Fail(Failure(*fault));
     return {};
   }
+  Status CopyFrom(const StorageFile& from, uint64_t offset, uint64_t length) override {
+    const std::scoped_lock lock(disk_.mutex_);
+    const auto fault = disk_.Count();
+    const std::string& content = static_cast<const File&>(from).inode_->content;
+    if (offset + length > content.size()) return Fail(ErrorCode::kCorrupt, "the file ends before");
+    const ByteView bytes = AsBytes(content).subspan(offset, length);
+    if (fault == Fault::kShortWrite) Put(offset, bytes.first(bytes.size() / 2 / kSector * kSector));
+    if (fault) return Fail(Failure(*fault));
+    Put(offset, bytes);
+    return {};
+  }
   Status DataSync() override {
     const std::scoped_lock lock(disk_.mutex_);
     const auto fault = disk_.Count();
@@ -230,6 +241,20 @@ Status SimulatedDisk::Rename(const std::string& from, const std::string& to) {
   directory.names.erase(found);
   directory.names[new_name] = inode;
   directory.unsynced.push_back({.removed = name, .added = new_name, .inode = inode});
+  return {};
+}
+
+Status SimulatedDisk::Link(const std::string& from, const std::string& to) {
+  const std::scoped_lock lock(mutex_);
+  if (const auto fault = Count()) return Fail(Failure(*fault));
+  const auto [parent, name] = Split(from);
+  const auto found = directories_[parent].names.find(name);
+  if (found == directories_[parent].names.end()) return Fail(Error::FromErrno(ENOENT, "no file " + from));
+  const InodePtr inode = found->second;
+  const auto [new_parent, new_name] = Split(to);
+  Directory& directory = directories_[new_parent];
+  if (!directory.names.emplace(new_name, inode).second) return Fail(Error::FromErrno(EEXIST, "a file " + to));
+  directory.unsynced.push_back({.added = new_name, .inode = inode});
   return {};
 }
 

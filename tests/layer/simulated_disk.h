@@ -43,6 +43,7 @@ class SimulatedDisk final : public layer::LayerStorage {
   Status MakeDirectories(const std::string& path) override;
   Result<std::vector<std::string>> List(const std::string& directory) override;
   Status Rename(const std::string& from, const std::string& to) override;
+  Status Link(const std::string& from, const std::string& to) override;
   Status Remove(const std::string& path) override;
   Status SyncDirectory(const std::string& path) override;
   Result<io::DiskSpace> Space(const std::string& directory) override;

@@ -157,6 +157,14 @@ Status SyncDirectory(const std::string& path) {
   if (::fsync(fd.get()) != 0) return FailErrno("could not sync the directory " + Quoted(path));
   return {};
 }
+Status LinkFile(const std::string& from, const std::string& to) {
+  if (::link(from.c_str(), to.c_str()) == 0) return {};
+  if (errno == EPERM || errno == EOPNOTSUPP || errno == EXDEV || errno == EMLINK) {
+    return Fail(ErrorCode::kUnsupported, Quoted(from) + " can have no second name " + Quoted(to));
+  }
+  return FailErrno("could not link " + Quoted(from) + " to " + Quoted(to));
+}
+
 
 Status ChangeOwner(const std::string& path, uid_t uid, gid_t gid) {
   if (::lchown(path.c_str(), uid, gid) != 0) return FailErrno("could not change the owner of " + Quoted(path));

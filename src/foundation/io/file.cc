@@ -1,5 +1,8 @@
 #include "foundation/io/file.h"
 
+#include <unistd.h>
+
+#include <algorithm>
 #include <cerrno>
 
 #include "foundation/base/text.h"
@@ -13,6 +16,23 @@ auto Retrying(Call call) {
   auto answer = call();
   while (answer < 0 && errno == EINTR) answer = call();
   return answer;
+}
+
+std::unexpected<Error> EndsTooSoon(const File& file, uint64_t wanted) {
+  return Fail(ErrorCode::kCorrupt, Quoted(file.path()) + " ends before byte " + std::to_string(wanted));
+}
+
+Status CopyThroughMemory(const File& from, File& to, uint64_t offset, uint64_t end) {
+  constexpr uint64_t kStep = 1 << 20;
+  std::vector<std::byte> buffer(std::min(kStep, end - offset));
+  while (offset < end) {
+    const MutableBytes piece = MutableBytes(buffer).first(std::min<uint64_t>(buffer.size(), end - offset));
+    PGS_ASSIGN(const size_t count, from.ReadAt(offset, piece));
+    if (count < piece.size()) return EndsTooSoon(from, end);
+    PGS_TRY(to.WriteAt(offset, piece));
+    offset += count;
+  }
+  return {};
 }
 
 }  // namespace
@@ -70,6 +90,24 @@ Status File::Allocate(uint64_t offset, uint64_t length) {
   if (answer == 0) return {};
   if (errno == EOPNOTSUPP) return Fail(ErrorCode::kUnsupported, "no space can be reserved for " + Quoted(path_));
   return FailErrno("could not reserve space for " + Quoted(path_));
+}
+
+Status File::CopyFrom(const File& from, uint64_t offset, uint64_t length) {
+  const uint64_t end = offset + length;
+  while (offset < end) {
+    auto in = static_cast<off64_t>(offset);
+    auto out = in;
+    const ssize_t count = Retrying([&] { return ::copy_file_range(from.fd(), &in, fd(), &out, end - offset, 0); });
+    if (count < 0) {
+      if (errno == EXDEV || errno == EINVAL || errno == ENOSYS || errno == EOPNOTSUPP) {
+        return CopyThroughMemory(from, *this, offset, end);
+      }
+      return FailErrno("could not copy from " + Quoted(from.path()) + " to " + Quoted(path_));
+    }
+    if (count == 0) return EndsTooSoon(from, end);
+    offset += static_cast<uint64_t>(count);
+  }
+  return {};
 }
 
 // After a failure the kernel takes what it could not write for written. It is made to forget it, so that what is read

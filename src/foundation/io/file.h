@@ -31,6 +31,9 @@ class File {
   // Reserves disk space for [offset, offset + length) without changing the size. kUnsupported where the file system
   // cannot.
   Status Allocate(uint64_t offset, uint64_t length);
+  // [offset, offset + length) of `from` comes to the same place here: the file system shares it where it can (reflink),
+  // else it is copied. kCorrupt where `from` ends before.
+  Status CopyFrom(const File& from, uint64_t offset, uint64_t length);
   // fdatasync(2). After a failure the kernel may have dropped what was not written.
   Status DataSync();
   [[nodiscard]] Result<struct stat> Stat() const;

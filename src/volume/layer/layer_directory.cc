@@ -6,16 +6,6 @@
 #include "volume/layer/layer_file.h"
 
 namespace pgstrata::layer {
-namespace {
-
-std::string ParentOf(const std::string& path) {
-  const size_t end = path.find_last_not_of('/');
-  const size_t slash = path.find_last_of('/', end);
-  if (slash == std::string::npos) return ".";
-  return slash == 0 ? "/" : path.substr(0, slash);
-}
-
-}  // namespace
 
 // 48 bits, so that every program can hold it; PostgreSQL derives its shared memory's key from the lower 32, of which
 // one is set always.
@@ -26,21 +16,13 @@ uint64_t RandomRootNumber() {
 }
 
 Status MakeLayer(const std::string& directory, LayerStorage& storage) {
-  PGS_TRY(storage.MakeDirectories(directory));
-  PGS_ASSIGN(const auto names, storage.List(directory));
-  if (!names.empty()) {
-    return Fail(Error(ErrorCode::kAlreadyExists, "the layer's directory " + Quoted(directory) + " is not empty")
-                    .WithHint("choose another directory, or remove what is in this one"));
-  }
-  std::random_device random;
-  LogHeader header{.root_inode = RandomRootNumber()};
-  for (std::byte& byte : header.id) byte = static_cast<std::byte>(random());
-  PGS_TRY(storage.MakeDirectories(BlobsPath(directory)));
+  PGS_TRY(MakeLayerDirectories(storage, directory));
+  const LogHeader header{.id = RandomLayerId(), .root_inode = RandomRootNumber()};
   PGS_ASSIGN(const auto log, storage.Open(LogPath(directory), OpenMode::kCreate));
   PGS_TRY(log->WriteAt(0, AsBytes(EncodeLogHeader(header))));
   PGS_TRY(log->DataSync());
   PGS_TRY(storage.SyncDirectory(directory));
-  return storage.SyncDirectory(ParentOf(directory));
+  return SyncParentOf(storage, directory);
 }
 
 Status SealLayer(const std::string& directory, LayerStorage& storage) {

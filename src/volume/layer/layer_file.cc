@@ -2,6 +2,8 @@
 
 #include <fmt/core.h>
 
+#include <random>
+
 #include "foundation/base/text.h"
 
 namespace pgstrata::layer {
@@ -50,6 +52,30 @@ std::string BlobPath(const std::string& directory, uint64_t node) {
   return fmt::format("{}/{:x}", BlobsPath(directory), node);
 }
 std::string LockPath(const std::string& directory) { return directory + "/lock"; }
+
+Status MakeLayerDirectories(LayerStorage& storage, const std::string& directory) {
+  PGS_TRY(storage.MakeDirectories(directory));
+  PGS_ASSIGN(const auto names, storage.List(directory));
+  if (!names.empty()) {
+    return Fail(Error(ErrorCode::kAlreadyExists, "the layer's directory " + Quoted(directory) + " is not empty")
+                    .WithHint("choose another directory, or remove what is in this one"));
+  }
+  return storage.MakeDirectories(BlobsPath(directory));
+}
+
+LayerId RandomLayerId() {
+  std::random_device random;
+  LayerId id{};
+  for (std::byte& byte : id) byte = static_cast<std::byte>(random());
+  return id;
+}
+
+Status SyncParentOf(LayerStorage& storage, const std::string& directory) {
+  const size_t end = directory.find_last_not_of('/');
+  const size_t slash = directory.find_last_of('/', end);
+  if (slash == std::string::npos) return storage.SyncDirectory(".");
+  return storage.SyncDirectory(slash == 0 ? "/" : directory.substr(0, slash));
+}
 
 Result<LayerFile> ReadLayerFile(LayerStorage& storage, const std::string& directory, OpenMode mode) {
   const std::string path = LogPath(directory);

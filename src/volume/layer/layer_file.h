@@ -29,6 +29,12 @@ Status RewriteLog(LayerStorage& storage, LayerFile& file, bool seal);
 // How long the log would be if it were rewritten.
 uint64_t RewrittenBytes(const LayerFile& file);
 
+// The directories of a new layer. kAlreadyExists where something is in `directory`.
+Status MakeLayerDirectories(LayerStorage& storage, const std::string& directory);
+LayerId RandomLayerId();
+// The name of `directory` becomes durable.
+Status SyncParentOf(LayerStorage& storage, const std::string& directory);
+
 std::string LogPath(const std::string& directory);
 std::string BlobsPath(const std::string& directory);
 std::string BlobPath(const std::string& directory, uint64_t node);

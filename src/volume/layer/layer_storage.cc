@@ -13,6 +13,9 @@ class NativeFile final : public StorageFile {
   Status Truncate(uint64_t size) override { return file_.Truncate(size); }
   Status PunchHole(uint64_t offset, uint64_t length) override { return file_.PunchHole(offset, length); }
   Status Allocate(uint64_t offset, uint64_t length) override { return file_.Allocate(offset, length); }
+  Status CopyFrom(const StorageFile& from, uint64_t offset, uint64_t length) override {
+    return file_.CopyFrom(static_cast<const NativeFile&>(from).file_, offset, length);
+  }
   Status DataSync() override { return file_.DataSync(); }
   [[nodiscard]] Result<uint64_t> Size() const override {
     PGS_ASSIGN(const struct stat status, file_.Stat());
@@ -33,6 +36,7 @@ class Native final : public LayerStorage {
   Status MakeDirectories(const std::string& path) override { return io::MakeDirectories(path); }
   Result<std::vector<std::string>> List(const std::string& directory) override { return io::ListDirectory(directory); }
   Status Rename(const std::string& from, const std::string& to) override { return io::Rename(from, to); }
+  Status Link(const std::string& from, const std::string& to) override { return io::LinkFile(from, to); }
   Status Remove(const std::string& path) override { return io::RemoveFile(path); }
   Status SyncDirectory(const std::string& path) override { return io::SyncDirectory(path); }
   Result<io::DiskSpace> Space(const std::string& directory) override { return io::DiskSpaceAt(directory); }

@@ -30,6 +30,9 @@ class StorageFile {
   // Reserves room for [offset, offset + length) without changing the size or what is read. kUnsupported where the host
   // cannot.
   virtual Status Allocate(uint64_t offset, uint64_t length) = 0;
+  // [offset, offset + length) of `from`, a file of the same storage, comes to the same place here: shared where the host
+  // can do that, else copied. kCorrupt where `from` ends before.
+  virtual Status CopyFrom(const StorageFile& from, uint64_t offset, uint64_t length) = 0;
   // Bytes and length become durable. After a failure nobody knows what is.
   virtual Status DataSync() = 0;
   [[nodiscard]] virtual Result<uint64_t> Size() const = 0;
@@ -46,6 +49,8 @@ class LayerStorage {
   virtual Status MakeDirectories(const std::string& path) = 0;
   virtual Result<std::vector<std::string>> List(const std::string& directory) = 0;
   virtual Status Rename(const std::string& from, const std::string& to) = 0;
+  // A second name for the file `from`. kUnsupported where the host has none.
+  virtual Status Link(const std::string& from, const std::string& to) = 0;
   // Nothing there is success.
   virtual Status Remove(const std::string& path) = 0;
   virtual Status SyncDirectory(const std::string& path) = 0;
