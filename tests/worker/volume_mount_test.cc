@@ -31,7 +31,9 @@ class VolumeMountTest : public testing::Test {
                                          .owner = {.uid = ::getuid(), .gid = ::getgid()}});
     ASSERT_TRUE(volume.has_value()) << volume.error().message();
     volume_ = *std::move(volume);
-    auto worker = StartWorker(*volume_, {.mount = {.mountpoint = mountpoint_}});
+    auto mount = fuse::StartedMount::Begin({.mountpoint = mountpoint_});
+    ASSERT_TRUE(mount.has_value()) << mount.error().message();
+    auto worker = StartWorker(*volume_, *mount, {});
     ASSERT_TRUE(worker.has_value()) << worker.error().message();
     worker_ = *std::move(worker);
   }

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <cerrno>
 #include <thread>
 
 #include "foundation/base/clock.h"
@@ -25,17 +26,23 @@ namespace {
 
 using namespace std::chrono_literals;
 
+// Mounts and serves, as `open` does but one right after the other.
+Result<Worker> StartAt(const fuse::MountOptions& mount, vfs::FileSystem& file_system, const WorkerOptions& options) {
+  PGS_ASSIGN(auto started, fuse::StartedMount::Begin(mount));
+  return StartWorker(file_system, started, options);
+}
+
 class WorkerTest : public testing::Test {
  protected:
   WorkerTest() {
     EXPECT_EQ(::mkdir(mountpoint_.c_str(), 0755), 0);
-    options_.mount.mountpoint = mountpoint_;
+    mount_.mountpoint = mountpoint_;
     options_.log_file = log_file_;
   }
 
   [[nodiscard]] bool Mounted() const { return fuse::FindMount(mountpoint_)->has_value(); }
   Worker Start() {
-    auto worker = StartWorker(file_system_, options_);
+    auto worker = StartAt(mount_, file_system_, options_);
     if (!worker) {
       ADD_FAILURE() << worker.error().message() << "; " << worker.error().hint();
       std::abort();
@@ -56,6 +63,7 @@ class WorkerTest : public testing::Test {
   const std::string mountpoint_ = directory_.path() + "/mnt";
   const std::string log_file_ = directory_.path() + "/worker.log";
   test::MemoryFileSystem file_system_{{.uid = ::getuid(), .gid = ::getgid()}};
+  fuse::MountOptions mount_;
   WorkerOptions options_;
 };
 
@@ -83,6 +91,20 @@ TEST_F(WorkerTest, DestructionStopsIt) {
     const Worker worker = Start();
   }
   EXPECT_FALSE(Mounted());
+}
+
+TEST_F(WorkerTest, ADetachedMountIsServedUntilItIsStopped) {
+  Worker worker = Start();
+  ASSERT_TRUE(io::WriteWholeFile(in_mount("file"), "content").has_value());
+  const io::UniqueFd inside(::open(mountpoint_.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  ASSERT_TRUE(worker.BeginToDetach().has_value());
+  EXPECT_TRUE(Eventually([&] { return !Mounted(); }));
+  const std::string file = "/proc/self/fd/" + std::to_string(inside.get()) + "/file";
+  EXPECT_EQ(io::ReadWholeFile(file).value(), "content");
+  ASSERT_TRUE(worker.Stop().has_value());
+  EXPECT_EQ(::access((file + ", another").c_str(), F_OK), -1);
+  EXPECT_EQ(errno, ENOTCONN);
+  EXPECT_EQ(worker.process().Wait()->value().AsShell(), 0);
 }
 
 TEST_F(WorkerTest, IsAProcessOfItsOwn) {
@@ -204,7 +226,7 @@ TEST_F(WorkerTest, TheParentsDeathRunsBothCallbacksInOrderAndUnmounts) {
   };
   for (const bool killed : {false, true}) {
     const pid_t parent = InChild([&] {
-      auto worker = StartWorker(file_system_, options_);
+      auto worker = StartAt(mount_, file_system_, options_);
       if (killed) ::kill(::getpid(), SIGKILL);
       ::_exit(worker.has_value() ? 0 : 1);
     });
@@ -223,12 +245,11 @@ TEST_F(WorkerTest, TheParentsDeathRunsBothCallbacksInOrderAndUnmounts) {
 TEST_F(WorkerTest, AnotherWorkerOfTheSameParentDoesNotHideItsDeath) {
   const std::string other_mountpoint = directory_.path() + "/other";
   ASSERT_EQ(::mkdir(other_mountpoint.c_str(), 0755), 0);
-  WorkerOptions other_options = options_;
-  other_options.mount.mountpoint = other_mountpoint;
+  const fuse::MountOptions other_mount{.mountpoint = other_mountpoint};
   // The second worker stays stopped: it can close nothing that it inherited.
   const pid_t parent = InChild([&] {
-    auto first = StartWorker(file_system_, options_);
-    auto second = StartWorker(file_system_, other_options);
+    auto first = StartAt(mount_, file_system_, options_);
+    auto second = StartAt(other_mount, file_system_, options_);
     if (!first || !second) ::_exit(1);
     ::kill(second->pid(), SIGSTOP);
     [[maybe_unused]] const auto written = io::WriteWholeFile(directory_.path() + "/pid", std::to_string(second->pid()));
@@ -257,21 +278,21 @@ TEST_F(WorkerTest, GoodbyeAndSigtermAtOnceDoNotDeadlock) {
 }
 
 TEST_F(WorkerTest, AFailedMountIsToldWithCodeAndMessage) {
-  options_.mount.mountpoint = directory_.path() + "/absent";
-  const auto absent = StartWorker(file_system_, options_);
+  mount_.mountpoint = directory_.path() + "/absent";
+  const auto absent = StartAt(mount_, file_system_, options_);
   ASSERT_FALSE(absent.has_value());
   EXPECT_EQ(absent.error().code(), ErrorCode::kNotFound);
   EXPECT_NE(absent.error().message().find("absent"), std::string::npos);
 
   ASSERT_TRUE(io::WriteWholeFile(directory_.path() + "/plain", "").has_value());
-  options_.mount.mountpoint = directory_.path() + "/plain";
-  const auto plain = StartWorker(file_system_, options_);
+  mount_.mountpoint = directory_.path() + "/plain";
+  const auto plain = StartAt(mount_, file_system_, options_);
   ASSERT_FALSE(plain.has_value());
   EXPECT_NE(plain.error().message().find("plain"), std::string::npos);
 
-  options_.mount.mountpoint = mountpoint_;
+  mount_.mountpoint = mountpoint_;
   options_.log_file = directory_.path() + "/plain/log";
-  EXPECT_FALSE(StartWorker(file_system_, options_).has_value());
+  EXPECT_FALSE(StartAt(mount_, file_system_, options_).has_value());
   EXPECT_FALSE(Mounted());
 }
 
@@ -297,7 +318,7 @@ class ForgetfulFileSystem : public test::MemoryFileSystem {
 
 TEST_F(WorkerTest, LeavesQuicklyWithMuchDirtyDataAndWritesNothingBack) {
   ForgetfulFileSystem slow({.uid = ::getuid(), .gid = ::getgid()});
-  auto worker = StartWorker(slow, options_);
+  auto worker = StartAt(mount_, slow, options_);
   ASSERT_TRUE(worker.has_value()) << worker.error().message();
   // It stays open: to close it would write it back.
   auto file = io::File::Open(in_mount("big"), O_RDWR | O_CREAT);

@@ -59,6 +59,8 @@ Status Session::WriteServerFiles(const ServerPlan& plan) {
 Status Session::MakeVolume() {
   PGS_ASSIGN(const std::string home, HomeDirectory());
   PGS_ASSIGN(directory_, SessionDirectory::Create(home, plan_.owner, request_.image->name()));
+  PGS_ASSIGN(mount_, fuse::StartedMount::Begin(
+                         {.mountpoint = directory_.mountpoint(), .allow_other = plan_.owner.uid != ::geteuid()}));
   const SourceConfiguration configuration = ReadSourceConfiguration(*request_.image);
   PGS_ASSIGN(const ServerPlan plan,
              PlanServer(plan_.facts, plan_.recovery, configuration, request_.libraries, plan_.installation,
@@ -77,13 +79,12 @@ Status Session::MakeVolume() {
                             [&](std::string_view path) { return vfs::ReadFileAt(*volume, std::string(path)); });
   Mark("prepare");
   start_processor_ = io::SharedProcessor::Enter();
-  PGS_ASSIGN(
-      worker_,
-      worker::StartWorker(
-          *volume, {.mount = {.mountpoint = directory_.mountpoint(), .allow_other = plan_.owner.uid != ::geteuid()},
-                    .log_file = directory_.worker_log(),
-                    .on_parent_death = [path = directory_.path()] { static_cast<void>(EndServerOf(path)); },
-                    .after_parent_death = [path = directory_.path()] { static_cast<void>(RemoveSession(path)); }}));
+  PGS_ASSIGN(worker_,
+             worker::StartWorker(
+                 *volume, mount_,
+                 {.log_file = directory_.worker_log(),
+                  .on_parent_death = [path = directory_.path()] { static_cast<void>(EndServerOf(path)); },
+                  .after_parent_death = [path = directory_.path()] { static_cast<void>(RemoveSession(path)); }}));
   Mark("mount");
   return {};
 }
@@ -189,9 +190,13 @@ Status Session::Close() {
   const auto keep = [&first](Status status) {
     if (!status && first) first = std::move(status);
   };
-  if (server_.server().owned())
+  // The server may go on in a mount that nobody else sees any more.
+  if (server_.server().owned()) {
+    keep(worker_.BeginToDetach());
     keep(instance::StopServer(server_.server(), instance::StopMode::kImmediate, kServerGrace));
+  }
   keep(worker_.Stop(kWorkerGrace));
+  mount_ = {};
   keep(RemoveSession(directory_.path()));
   return first;
 }

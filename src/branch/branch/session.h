@@ -103,6 +103,7 @@ class Session {
   SessionDirectory directory_;
   Login first_login_;                    // as the files say it before recovery
   io::SharedProcessor start_processor_;  // where the worker and the server run until the server is ready
+  fuse::StartedMount mount_;             // begun before there is a volume
   worker::Worker worker_;
   ClusterServer server_;
   std::vector<StepTime> steps_;

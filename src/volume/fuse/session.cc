@@ -13,10 +13,9 @@
 
 #include "foundation/base/log.h"
 #include "foundation/base/text.h"
-#include "foundation/io/directory.h"
-#include "volume/fuse/device.h"
 #include "volume/fuse/operations.h"
 #include "volume/fuse/request_loop.h"
+#include "volume/fuse/started_mount.h"
 
 namespace pgstrata::fuse {
 namespace {
@@ -63,20 +62,15 @@ class Session::Connection {
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
 
-  Status Start(MountOptions options) {
-    PGS_ASSIGN(options.mountpoint, io::ResolvePath(options.mountpoint));
-    PGS_ASSIGN(const auto place, io::StatTarget(options.mountpoint));
-    if (!S_ISDIR(place.st_mode)) {
-      return Fail(ErrorCode::kInvalidArgument, fmt::format("\"{}\" is not a directory", options.mountpoint));
-    }
+  Status Start(StartedMount& started) {
     PGS_ASSIGN(session_, NewSession(served_));
-    PGS_ASSIGN(io::UniqueFd device, MountDevice(options, kMaxTransfer));
+    PGS_ASSIGN(io::UniqueFd device, started.Take());
     RequestLoop::UseDevice(session_.get(), device.Release());
-    mountpoint_ = options.mountpoint;
+    mountpoint_ = started.options().mountpoint;
     PGS_ASSIGN(const auto mount, FindMount(mountpoint_));
     if (!mount) return Fail(ErrorCode::kInternal, fmt::format("nothing is mounted at \"{}\"", mountpoint_));
     mount_ = *mount;
-    loop_.emplace(session_.get(), std::max(1U, options.threads));
+    loop_.emplace(session_.get(), std::max(1U, started.options().threads));
     PGS_TRY(loop_->ServeOne());
     if (!served_.initialized) return Fail(ErrorCode::kUnsupported, "the kernel's FUSE is too old");
     return {};
@@ -104,9 +98,16 @@ Session::Session(std::unique_ptr<Connection> connection) : connection_(std::move
 Session::~Session() = default;
 
 Result<std::unique_ptr<Session>> Session::Mount(vfs::FileSystem& file_system, const MountOptions& options) {
+  PGS_ASSIGN(StartedMount started, StartedMount::Begin(options));
+  auto session = Mount(file_system, started);
+  if (session) started.GiveAway();
+  return session;
+}
+
+Result<std::unique_ptr<Session>> Session::Mount(vfs::FileSystem& file_system, StartedMount& started) {
   fuse_set_log_func(LogFromLibrary);
-  auto connection = std::make_unique<Connection>(file_system, options);
-  PGS_TRY(connection->Start(options));
+  auto connection = std::make_unique<Connection>(file_system, started.options());
+  PGS_TRY(connection->Start(started));
   return std::make_unique<Session>(std::move(connection));
 }
 

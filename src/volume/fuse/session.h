@@ -29,12 +29,16 @@ struct MountOptions {
   std::string subtype = "pgstrata";
 };
 
+class StartedMount;
+
 class Session {
  public:
   // Mounts, as root by mount(2), otherwise by fusermount3, and agrees with the kernel on the protocol; nothing that
   // touches the mount is answered before Serve runs. `file_system` outlives the session. kUnavailable or kPermission
   // with a hint where FUSE cannot be used here.
   static Result<std::unique_ptr<Session>> Mount(vfs::FileSystem& file_system, const MountOptions& options);
+  // The same of a mount that was begun before. The caller, or its parent, gives it away then.
+  static Result<std::unique_ptr<Session>> Mount(vfs::FileSystem& file_system, StartedMount& started);
   // Unmounts. Serve has returned, or was never called.
   ~Session();
   Session(const Session&) = delete;

@@ -24,7 +24,6 @@
 #include <utility>
 
 #include "foundation/base/log.h"
-#include "foundation/io/directory.h"
 #include "volume/fuse/mount.h"
 #include "volume/worker/detach.h"
 #include "volume/worker/report.h"
@@ -41,8 +40,8 @@ enum class Cause { kGoodbye, kParentDied, kTerminated, kUnmounted };
 // The worker's own life, in the child.
 class Service {
  public:
-  Service(vfs::FileSystem& volume, const WorkerOptions& options, io::UniqueFd lifetime)
-      : volume_(volume), options_(options), lifetime_(std::move(lifetime)) {}
+  Service(vfs::FileSystem& volume, fuse::StartedMount& started, const WorkerOptions& options, io::UniqueFd lifetime)
+      : volume_(volume), started_(started), options_(options), lifetime_(std::move(lifetime)) {}
 
   Status Start(pid_t parent) {
     PGS_TRY(Detach(options_.keep_open));
@@ -56,7 +55,7 @@ class Service {
     signals_ = io::UniqueFd(::signalfd(-1, &terminate, SFD_CLOEXEC));
     ended_ = io::UniqueFd(::eventfd(0, EFD_CLOEXEC));
     if (!signals_.valid() || !ended_.valid()) return FailErrno("could not make a worker's descriptors");
-    PGS_ASSIGN(session_, fuse::Session::Mount(volume_, options_.mount));
+    PGS_ASSIGN(session_, fuse::Session::Mount(volume_, started_));
     fuse::RaiseBdiLimits(session_->mount());
     try {
       std::thread([this] { Serve(); }).detach();  // nobody waits for it: Run ends the process, whatever still hangs
@@ -98,6 +97,7 @@ class Service {
   }
 
   vfs::FileSystem& volume_;
+  fuse::StartedMount& started_;
   const WorkerOptions& options_;
   io::UniqueFd lifetime_;
   io::UniqueFd parent_;
@@ -106,9 +106,9 @@ class Service {
   std::unique_ptr<fuse::Session> session_;
 };
 
-[[noreturn]] void RunChild(vfs::FileSystem& volume, const WorkerOptions& options, pid_t parent, io::UniqueFd lifetime,
-                           io::UniqueFd report) {
-  Service service(volume, options, std::move(lifetime));
+[[noreturn]] void RunChild(vfs::FileSystem& volume, fuse::StartedMount& mount, const WorkerOptions& options,
+                           pid_t parent, io::UniqueFd lifetime, io::UniqueFd report) {
+  Service service(volume, mount, options, std::move(lifetime));
   if (const auto started = service.Start(parent); !started) {
     SendError(report.get(), started.error());
     ::_exit(1);
@@ -119,7 +119,8 @@ class Service {
 }
 
 // Returns in the parent only.
-Result<pid_t> Fork(vfs::FileSystem& volume, const WorkerOptions& options, Channel& lifetime, Channel& report) {
+Result<pid_t> Fork(vfs::FileSystem& volume, fuse::StartedMount& mount, const WorkerOptions& options, Channel& lifetime,
+                   Channel& report) {
   const pid_t parent = ::getpid();
   const AllSignalsBlocked blocked;
   const pid_t pid = ::fork();
@@ -127,7 +128,7 @@ Result<pid_t> Fork(vfs::FileSystem& volume, const WorkerOptions& options, Channe
   if (pid > 0) return pid;
   lifetime.parent_end.Reset();
   report.parent_end.Reset();
-  RunChild(volume, options, parent, std::move(lifetime.worker_end), std::move(report.worker_end));
+  RunChild(volume, mount, options, parent, std::move(lifetime.worker_end), std::move(report.worker_end));
 }
 
 }  // namespace
@@ -137,6 +138,7 @@ Worker& Worker::operator=(Worker&& other) noexcept {
   if (const auto stopped = Stop(kDefaultGrace); !stopped) log::Warning("{}", stopped.error().message());
   process_ = std::move(other.process_);
   lifetime_ = std::move(other.lifetime_);
+  detaching_ = std::exchange(other.detaching_, std::nullopt);
   mountpoint_ = std::exchange(other.mountpoint_, {});
   device_ = other.device_;
   return *this;
@@ -146,8 +148,14 @@ Worker::~Worker() {
   if (const auto stopped = Stop(kDefaultGrace); !stopped) log::Warning("{}", stopped.error().message());
 }
 
+Status Worker::BeginToDetach() {
+  PGS_ASSIGN(detaching_, fuse::BeginToDetach(mountpoint_));
+  return {};
+}
+
 Status Worker::Stop(std::chrono::milliseconds grace) {
   if (mountpoint_.empty()) return {};
+  if (detaching_) PGS_TRY(detaching_->Wait());
   if (lifetime_.valid()) {
     // It fails where the worker has ended already.
     ::send(lifetime_.get(), &kGoodbye, 1, MSG_NOSIGNAL);
@@ -164,12 +172,12 @@ Status Worker::Stop(std::chrono::milliseconds grace) {
   return {};
 }
 
-Result<Worker> StartWorker(vfs::FileSystem& volume, const WorkerOptions& options) {
-  PGS_ASSIGN(std::string mountpoint, io::ResolvePath(options.mount.mountpoint));
+Result<Worker> StartWorker(vfs::FileSystem& volume, fuse::StartedMount& started, const WorkerOptions& options) {
+  const std::string& mountpoint = started.options().mountpoint;
   PGS_ASSIGN(const auto mounted_before, fuse::FindMount(mountpoint));
   PGS_ASSIGN(Channel lifetime, MakeChannel());
   PGS_ASSIGN(Channel report, MakeChannel());
-  PGS_ASSIGN(const pid_t pid, Fork(volume, options, lifetime, report));
+  PGS_ASSIGN(const pid_t pid, Fork(volume, started, options, lifetime, report));
   Worker worker;
   PGS_ASSIGN(worker.process_, io::Process::Adopt(pid));
   lifetime.worker_end.Reset();
@@ -185,8 +193,9 @@ Result<Worker> StartWorker(vfs::FileSystem& volume, const WorkerOptions& options
     }
     return Fail(std::move(device).error());
   }
+  started.GiveAway();
   worker.lifetime_ = std::move(lifetime.parent_end);
-  worker.mountpoint_ = std::move(mountpoint);
+  worker.mountpoint_ = mountpoint;
   worker.device_ = *device;
   return worker;
 }

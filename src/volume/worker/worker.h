@@ -8,19 +8,19 @@
 
 #include <chrono>
 #include <functional>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "foundation/base/error.h"
 #include "foundation/io/process.h"
-#include "volume/fuse/session.h"
+#include "volume/fuse/started_mount.h"
 #include "volume/vfs/file_system.h"
 
 namespace pgstrata::worker {
 
 struct WorkerOptions {
-  fuse::MountOptions mount;
   std::string log_file;  // appended to; empty: no log
   // Descriptors without close-on-exec that the worker needs. The others without it came from outside and are closed;
   // those with it were opened by this program (a volume's files, locks) and stay, so a lock is held as long as the
@@ -40,6 +40,8 @@ class Worker {
   Worker& operator=(Worker&& other) noexcept;
   ~Worker();
 
+  // Begins to take the mount out of sight, so that Stop need not wait for it; whoever uses it goes on until Stop.
+  Status BeginToDetach();
   // Ends the worker: asks, kills after `grace`, and sees to it that its mount is gone. Whoever still uses the mount
   // gets errors. A worker that has ended is success; kBusy where not even SIGKILL ends it. Repeatable.
   Status Stop(std::chrono::milliseconds grace = std::chrono::seconds(5));
@@ -51,16 +53,18 @@ class Worker {
   [[nodiscard]] dev_t device() const { return device_; }
 
  private:
-  friend Result<Worker> StartWorker(vfs::FileSystem& volume, const WorkerOptions& options);
+  friend Result<Worker> StartWorker(vfs::FileSystem& volume, fuse::StartedMount& started, const WorkerOptions& options);
 
   io::Process process_;
   io::UniqueFd lifetime_;
+  std::optional<io::Process> detaching_;
   std::string mountpoint_;
   dev_t device_ = 0;
 };
 
 // Forks the worker and returns once the volume is mounted, with the error of mounting if it is not. The caller has one
-// thread and does not use `volume` any more: its state goes on living in the worker.
-Result<Worker> StartWorker(vfs::FileSystem& volume, const WorkerOptions& options);
+// thread and does not use `volume` any more: its state goes on living in the worker. `started` is given away where the
+// volume is served.
+Result<Worker> StartWorker(vfs::FileSystem& volume, fuse::StartedMount& started, const WorkerOptions& options);
 
 }  // namespace pgstrata::worker
