@@ -19,6 +19,7 @@ void AddBranchCreate(CommandGroup& group);
 void AddBranchRunCommands(CommandGroup& group);     // start stop restart
 void AddBranchChangeCommands(CommandGroup& group);  // reset drop rename set relocate
 void AddBranchListCommands(CommandGroup& group);    // list show
+void AddBranchCompact(CommandGroup& group);
 // psql env logs. `trailing` is what stood after "--": psql's.
 void AddBranchClientCommands(CommandGroup& group, std::vector<std::string> trailing);
 
@@ -28,6 +29,9 @@ Result<int> RunHeld(Output& output, const std::function<Status(const branch::Bra
 
 // Says that a branch runs, and how to reach it.
 void TellHowToConnect(const branch::BranchRecord& record, const Stopwatch& watch, Output& output);
+
+// After the start of a branch: where it stands on many layers, another process merges some while it runs.
+void MergeWhereDeep(const branch::LockedBranch& branch);
 
 // Asks on the terminal. Without one: kUsage, which says that --force is wanted. kCancelled when the answer is no.
 Status Confirm(const std::string& question, bool force, Output& output);

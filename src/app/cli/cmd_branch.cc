@@ -63,3 +63,4 @@ void AddBranchCommand(CommandLine& line, std::vector<std::string> trailing) {
 }
 
 }  // namespace pgstrata::cli
+  AddBranchCompact(group);

@@ -45,7 +45,9 @@ Result<int> RunReset(const ForcedArguments& arguments, Output& output) {
     PGS_ASSIGN(const bool ran, branch::EndBranch(branch));
     PGS_TRY(branch::ResetBranch(branch));
     output.err << arguments.name << " is as it was made" << std::endl;
-    if (ran) PGS_TRY(branch::StartBranch(branch, events));
+    if (!ran) return {};
+    PGS_TRY(branch::StartBranch(branch, events));
+    MergeWhereDeep(branch);
     return {};
   });
 }

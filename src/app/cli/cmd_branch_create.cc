@@ -90,6 +90,7 @@ Result<int> RunCreate(CreateArguments& arguments, Output& output) {
     PGS_ASSIGN(auto branch, branch::LockBranch(home, record.name, "branch start " + record.name));
     PGS_TRY(branch::StartBranch(branch, events));
     TellHowToConnect(branch.record, watch, output);
+    MergeWhereDeep(branch);
     return {};
   });
 }

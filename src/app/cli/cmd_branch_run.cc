@@ -20,6 +20,7 @@ Status Start(branch::LockedBranch& branch, const branch::BranchEvents& events, c
     return {};
   }
   TellHowToConnect(branch.record, watch, output);
+  MergeWhereDeep(branch);
   return {};
 }
 

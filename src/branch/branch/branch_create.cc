@@ -6,6 +6,7 @@
 #include <ctime>
 #include <utility>
 
+#include "branch/branch/branch_compact.h"
 #include "branch/branch/branch_run.h"
 #include "branch/branch/cluster_plan.h"
 #include "branch/branch/psql.h"
@@ -315,6 +316,7 @@ Result<BranchRecord> CreateFromBranch(const std::string& home, const BranchOptio
 Status ResetBranch(LockedBranch& branch) {
   PGS_ASSIGN(const auto image, OpenSource(branch));
   PGS_ASSIGN(const auto owner, OwnerOf(branch.record));
+  PGS_TRY(DiscardMerges(branch.home, branch.record.id));
   LockedBranch fresh{.home = branch.home, .directory = branch.directory, .record = branch.record, .lock = {}};
   auto& record = fresh.record;
   record.layers.resize(record.layers_at_creation);

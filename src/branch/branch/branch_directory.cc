@@ -54,11 +54,22 @@ LeftServer BranchDirectory::server() const {
 
 Result<BranchLock> BranchLock::TryAcquire(const BranchDirectory& directory, std::string_view name,
                                           std::string_view words) {
+  PGS_ASSIGN(auto file, io::File::Open(directory.lock(), O_RDWR));
+  return Acquire(std::move(file), name, words);
+}
+
+Result<BranchLock> BranchLock::TryAcquireForMerging(const BranchDirectory& directory, std::string_view name,
+                                                    std::string_view words) {
+  PGS_ASSIGN(auto file, io::File::Open(directory.merging(), O_RDWR | O_CREAT));
+  return Acquire(std::move(file), name, words);
+}
+
+Result<BranchLock> BranchLock::Acquire(io::File file, std::string_view name, std::string_view words) {
   BranchLock lock;
-  PGS_ASSIGN(lock.file_, io::File::Open(directory.lock(), O_RDWR));
+  lock.file_ = std::move(file);
   struct flock whole = WholeFile(F_WRLCK);
   while (::fcntl(lock.file_.fd(), F_SETLK, &whole) != 0) {
-    if (errno != EAGAIN && errno != EACCES) return FailErrno("could not lock " + Quoted(directory.lock()));
+    if (errno != EAGAIN && errno != EACCES) return FailErrno("could not lock " + Quoted(lock.file_.path()));
     const auto holder = HolderOf(lock.file_);
     if (!holder) continue;  // it has ended since
     std::string doing(64, '\0');
@@ -76,6 +87,13 @@ Result<bool> BranchLock::IsHeld(const BranchDirectory& directory) {
   auto file = io::File::Open(directory.lock(), O_RDWR);
   if (file) return HolderOf(*file).has_value();
   if (file.error().code() == ErrorCode::kNotFound) return false;
+  return Fail(std::move(file).error());
+}
+
+Result<std::optional<pid_t>> BranchLock::Merger(const BranchDirectory& directory) {
+  auto file = io::File::Open(directory.merging(), O_RDWR);
+  if (file) return HolderOf(*file);
+  if (file.error().code() == ErrorCode::kNotFound) return std::nullopt;
   return Fail(std::move(file).error());
 }
 

@@ -28,6 +28,7 @@ class BranchDirectory {
 
   [[nodiscard]] const std::string& path() const { return path_; }
   [[nodiscard]] std::string lock() const { return path_ + "/lock"; }
+  [[nodiscard]] std::string merging() const { return path_ + "/merging"; }
   [[nodiscard]] std::string source() const { return path_ + "/source"; }
   [[nodiscard]] std::string origin() const { return path_ + "/origin"; }
   [[nodiscard]] std::string wal(int64_t generation) const { return path_ + "/wal/" + std::to_string(generation); }
@@ -38,6 +39,7 @@ class BranchDirectory {
   [[nodiscard]] std::string server_lock() const { return path_ + "/server.lock"; }
   [[nodiscard]] std::string server_log() const { return path_ + "/server.log"; }
   [[nodiscard]] std::string worker_log() const { return path_ + "/worker.log"; }
+  [[nodiscard]] std::string merge_log() const { return path_ + "/merge.log"; }
   [[nodiscard]] std::string control() const { return path_ + "/control"; }
   // Where the server's socket lies while it runs.
   [[nodiscard]] std::string socket_directory() const;
@@ -56,7 +58,15 @@ class BranchLock {
   static Result<BranchLock> TryAcquire(const BranchDirectory& directory, std::string_view name, std::string_view words);
   static Result<bool> IsHeld(const BranchDirectory& directory);
 
+  // Another lock of the same branch, which stands in no command's way but another merge's: held by the process that
+  // merges its layers.
+  static Result<BranchLock> TryAcquireForMerging(const BranchDirectory& directory, std::string_view name,
+                                                 std::string_view words);
+  // The process that holds it, if one does.
+  static Result<std::optional<pid_t>> Merger(const BranchDirectory& directory);
+
  private:
+  static Result<BranchLock> Acquire(io::File file, std::string_view name, std::string_view words);
   io::File file_;
 };
 

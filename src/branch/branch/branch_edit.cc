@@ -6,6 +6,7 @@
 #include <cctype>
 #include <map>
 
+#include "branch/branch/branch_compact.h"
 #include "branch/branch/server_settings.h"
 #include "branch/branch/source_fingerprint.h"
 #include "branch/branch/start_stop.h"
@@ -95,6 +96,7 @@ Status DropBranch(LockedBranch& branch) {
   // From here on whatever fails is a leftover.
   PGS_TRY(RemoveLayers(branch.home, orphans));
   if (branch.record.source.starts_with(ClustersDirectory(branch.home) + '/') && !cluster_is_used) {
+  PGS_TRY(DiscardMerges(branch.home, branch.record.id));
     PGS_TRY(io::RemoveTree(branch.record.source));
   }
   return io::RemoveTree(branch.directory.path());

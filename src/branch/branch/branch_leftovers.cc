@@ -2,10 +2,12 @@
 
 #include <fmt/core.h>
 
+#include <map>
 #include <set>
 
 #include "branch/branch/branch_run.h"
 #include "branch/branch/catalogue.h"
+#include "branch/branch/pending_merges.h"
 #include "foundation/base/text.h"
 #include "foundation/io/directory.h"
 #include "foundation/io/lock.h"
@@ -38,12 +40,20 @@ Result<std::vector<BranchRecord>> Records(const std::string& home) {
   return catalogue->List();
 }
 
-Known KnownOf(const std::vector<BranchRecord>& records) {
+// By branch: merged layers that wait to be used.
+using PendingByBranch = std::map<std::string, std::vector<PendingMerge>>;
+
+Known KnownOf(const std::vector<BranchRecord>& records, const PendingByBranch& pending) {
   Known known;
-  for (const auto& record : records) {
+  for (BranchRecord record : records) {
     known.branches.insert(record.id);
     known.sources.insert(record.source);
     for (const auto& layer : record.layers) known.layers.insert(layer.id);
+    const auto merges = pending.find(record.id);
+    if (merges == pending.end()) continue;
+    for (const auto& merge : merges->second) {
+      if (ApplyMerge(merge, record)) known.layers.insert(merge.layer);
+    }
   }
   return known;
 }
@@ -60,12 +70,17 @@ class Search {
     // A directory is locked as soon as it is there for others.
     PGS_ASSIGN(const auto making, io::FileLock::AcquireOnDirectory(BranchesDirectory(home_)));
     PGS_ASSIGN(const auto all, NamesIn(BranchesDirectory(home_)));
+    PendingByBranch pending;
     for (const auto& name : all) {
       PGS_ASSIGN(const bool held, BranchLock::IsHeld({home_, name}));
       if (held) busy_.insert(name);
+      PGS_ASSIGN(const auto merger, BranchLock::Merger({home_, name}));
+      if (merger) merging_.insert(name);
+      // Before the catalogue: what is taken into use meanwhile stands there by then.
+      if (auto merges = ReadPendingMerges({home_, name})) pending[name] = *std::move(merges);
     }
     PGS_ASSIGN(const auto records, Records(home_));
-    const Known known = KnownOf(records);
+    const Known known = KnownOf(records, pending);
     for (const auto& id : branches) {
       if (known.branches.contains(id) || busy_.contains(id) || !io::Exists(BranchDirectory(home_, id).path())) continue;
       PGS_ASSIGN(const Liveness alive, LookAt({home_, id}));
@@ -73,7 +88,9 @@ class Search {
     }
     for (const auto& id : layers) {
       const std::string path = LayerDirectory(home_, id);
-      if (known.layers.contains(id) || busy_.contains(BranchOfLayer(id)) || !io::Exists(path)) continue;
+      const auto branch = BranchOfLayer(id);
+      if (known.layers.contains(id) || busy_.contains(branch) || merging_.contains(branch) || !io::Exists(path))
+        continue;
       Add(path, "a layer of no branch");
     }
     for (const auto& id : clusters) {
@@ -104,7 +121,8 @@ class Search {
   }
 
   const std::string& home_;
-  std::set<std::string, std::less<>> busy_;
+  std::set<std::string, std::less<>> busy_;     // somebody works on these branches
+  std::set<std::string, std::less<>> merging_;  // or merges their layers
   std::vector<BranchLeftover> found_;
 };
 
@@ -120,6 +138,11 @@ Status RepairBranch(const std::string& home, const BranchLeftover& leftover) {
   }
   const auto [parent, name] = SplitLast(leftover.path);
   if (parent == BranchesDirectory(home)) PGS_TRY(ClearAway({home, name}, Users::kCutOff));
+  if (parent == LayersDirectory(home)) {
+    PGS_ASSIGN(auto catalogue, Catalogue::Open(home));
+    PGS_ASSIGN(const auto uses, catalogue.LayerUses());
+    if (uses.contains(std::string(name))) return {};  // somebody stands on it by now
+  }
   return io::RemoveTree(leftover.path);
 }
 

@@ -43,7 +43,8 @@ Result<std::shared_ptr<image::DirectoryImage>> OpenSource(const LockedBranch& br
 Result<std::unique_ptr<layer::Volume>> OpenVolume(const std::string& home, const BranchRecord& record,
                                                   std::shared_ptr<const image::Image> image);
 
-// A new, empty layer of the branch `id`; and the removal of layers that stand in no stack.
+// An id for a layer of the branch `id`; a new, empty one; and the removal of layers that stand in no stack.
+std::string NewLayerId(std::string_view id);
 Result<LayerRecord> AddLayer(const std::string& home, std::string_view id);
 Status RemoveLayers(const std::string& home, const std::vector<std::string>& layers);
 

@@ -2,6 +2,7 @@
 
 #include <fmt/core.h>
 
+#include "branch/branch/branch_compact.h"
 #include "foundation/base/text.h"
 #include "foundation/io/directory.h"
 
@@ -39,6 +40,14 @@ Status ClearEarlierRun(LockedBranch& branch) {
   return {};
 }
 
+// A branch starts as well on the layers that it has.
+std::vector<std::string> UseWhatWasMerged(LockedBranch& branch, const BranchEvents& events) {
+  auto replaced = AdoptMerges(branch);
+  if (replaced) return *std::move(replaced);
+  events.warning(replaced.error().message());
+  return {};
+}
+
 }  // namespace
 
 Result<StartResult> StartBranch(LockedBranch& branch, const BranchEvents& events) {
@@ -48,10 +57,12 @@ Result<StartResult> StartBranch(LockedBranch& branch, const BranchEvents& events
   }
   PGS_TRY(ClearEarlierRun(branch));
   PGS_ASSIGN(auto image, OpenSource(branch));
+  const std::vector<std::string> replaced = UseWhatWasMerged(branch, events);
   branch.record.layers.back().written = true;
   PGS_TRY(SetState(branch, BranchState::kStarting));
   bool closed_in_order = true;
   auto up = BringUp(branch, std::move(image), events, closed_in_order);
+  if (const auto removed = RemoveLayers(branch.home, replaced); !removed) events.warning(removed.error().message());
   if (!up) {
     if (closed_in_order) PGS_TRY(SetState(branch, BranchState::kStopped));
     return std::unexpected(std::move(up).error());
