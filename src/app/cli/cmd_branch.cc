@@ -59,8 +59,8 @@ void AddBranchCommand(CommandLine& line, std::vector<std::string> trailing) {
   AddBranchRunCommands(group);
   AddBranchClientCommands(group, std::move(trailing));
   AddBranchListCommands(group);
+  AddBranchCompact(group);
   AddBranchChangeCommands(group);
 }
 
 }  // namespace pgstrata::cli
-  AddBranchCompact(group);

@@ -95,8 +95,8 @@ Status DropBranch(LockedBranch& branch) {
   }
   // From here on whatever fails is a leftover.
   PGS_TRY(RemoveLayers(branch.home, orphans));
-  if (branch.record.source.starts_with(ClustersDirectory(branch.home) + '/') && !cluster_is_used) {
   PGS_TRY(DiscardMerges(branch.home, branch.record.id));
+  if (branch.record.source.starts_with(ClustersDirectory(branch.home) + '/') && !cluster_is_used) {
     PGS_TRY(io::RemoveTree(branch.record.source));
   }
   return io::RemoveTree(branch.directory.path());

@@ -74,8 +74,8 @@ Result<std::unique_ptr<layer::Volume>> OpenVolume(const std::string& home, const
                               .max_bytes = record.max_size,
                               .own_from = record.layers_at_creation});
 }
-std::string NewLayerId(std::string_view id) { return std::string(id) + '-' + RandomDigits(kLayerDigits); }
 
+std::string NewLayerId(std::string_view id) { return std::string(id) + '-' + RandomDigits(kLayerDigits); }
 
 Result<LayerRecord> AddLayer(const std::string& home, std::string_view id) {
   LayerRecord layer{.id = NewLayerId(id)};

@@ -151,12 +151,6 @@ Status Rename(const std::string& from, const std::string& to) {
   return {};
 }
 
-Status SyncDirectory(const std::string& path) {
-  const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!fd.valid()) return FailErrno("could not open " + Quoted(path));
-  if (::fsync(fd.get()) != 0) return FailErrno("could not sync the directory " + Quoted(path));
-  return {};
-}
 Status LinkFile(const std::string& from, const std::string& to) {
   if (::link(from.c_str(), to.c_str()) == 0) return {};
   if (errno == EPERM || errno == EOPNOTSUPP || errno == EXDEV || errno == EMLINK) {
@@ -165,6 +159,12 @@ Status LinkFile(const std::string& from, const std::string& to) {
   return FailErrno("could not link " + Quoted(from) + " to " + Quoted(to));
 }
 
+Status SyncDirectory(const std::string& path) {
+  const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!fd.valid()) return FailErrno("could not open " + Quoted(path));
+  if (::fsync(fd.get()) != 0) return FailErrno("could not sync the directory " + Quoted(path));
+  return {};
+}
 
 Status ChangeOwner(const std::string& path, uid_t uid, gid_t gid) {
   if (::lchown(path.c_str(), uid, gid) != 0) return FailErrno("could not change the owner of " + Quoted(path));

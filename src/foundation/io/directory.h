@@ -35,12 +35,12 @@ Status RemoveTree(const std::string& path);
 Status RemoveFile(const std::string& path);
 // rename(2): replaces what is at `to`. Durable after SyncDirectory of both directories.
 Status Rename(const std::string& from, const std::string& to);
+// link(2): a second name for the file `from`. kUnsupported where the file system allows none.
+Status LinkFile(const std::string& from, const std::string& to);
 // The names in the directory become durable.
 Status SyncDirectory(const std::string& path);
 Status ChangeOwner(const std::string& path, uid_t uid, gid_t gid);
 
-// link(2): a second name for the file `from`. kUnsupported where the file system allows none.
-Status LinkFile(const std::string& from, const std::string& to);
 struct DiskSpace {
   uint64_t total_bytes = 0;
   uint64_t available_bytes = 0;
