@@ -16,6 +16,7 @@ class CommandLineTest : public testing::Test {
     command.Optional("SOURCE", source_, "A source");
     command.Ordered({{"-c,--command", "-c", "SQL", "SQL"}, {"-f,--file", "-f", "FILE", "A file"}}, script_);
     command.Repeatable("--wal", "DIR", wal_, "WAL");
+    command.Option("--keep", "NAME", keep_, "A name");
     command.Flag("-x", x_, "x");
     command.Flag("-y", y_, "y");
     command.Exclude("-x", "-y");
@@ -34,6 +35,7 @@ class CommandLineTest : public testing::Test {
   std::string source_;
   std::vector<std::string> script_;
   std::vector<std::string> wal_;
+  std::optional<std::string> keep_;
   bool x_ = false;
   bool y_ = false;
   std::ostringstream out_;
@@ -53,6 +55,15 @@ TEST_F(CommandLineTest, RepeatableOptionsTakeOneValueEach) {
   EXPECT_EQ(source_, "source");
   EXPECT_EQ(Parse({"run", "-c", "one", "other"}), 7);
   EXPECT_EQ(source_, "other");
+}
+
+TEST_F(CommandLineTest, AnEmptyValueIsNotTheSameAsNone) {
+  EXPECT_EQ(Parse({"run"}), 7);
+  EXPECT_FALSE(keep_.has_value());
+  EXPECT_EQ(Parse({"run", "--keep", ""}), 7);
+  EXPECT_EQ(keep_, "");
+  EXPECT_EQ(Parse({"run", "--keep=test"}), 7);
+  EXPECT_EQ(keep_, "test");
 }
 
 TEST_F(CommandLineTest, ContradictionsAreErrorsOfUsage) {

@@ -32,7 +32,7 @@ void KeptBranches::TearDown() {
   }
 }
 
-io::Captured KeptBranches::RunPgstrata(std::vector<std::string> arguments) const {
+io::Captured KeptBranches::Pgstrata(std::vector<std::string> arguments) const {
   if (!without_root()) return program_.Run(arguments);
   arguments.insert(arguments.begin(), PgstrataProgram::Path());
   return TryRun(std::move(arguments), Variables(program_));
@@ -41,7 +41,7 @@ io::Captured KeptBranches::RunPgstrata(std::vector<std::string> arguments) const
 io::Captured KeptBranches::Branch(const std::vector<std::string>& arguments) const {
   std::vector<std::string> all = {"branch"};
   all.insert(all.end(), arguments.begin(), arguments.end());
-  return RunPgstrata(std::move(all));
+  return Pgstrata(std::move(all));
 }
 
 std::string KeptBranches::Do(const std::vector<std::string>& arguments) const {
@@ -57,7 +57,13 @@ std::string KeptBranches::Refused(int status, const std::vector<std::string>& ar
 }
 
 io::Process KeptBranches::StartBranch(const std::vector<std::string>& arguments, const std::string& output) const {
-  std::vector<std::string> argv = {PgstrataProgram::Path(), "branch"};
+  std::vector<std::string> all = {"branch"};
+  all.insert(all.end(), arguments.begin(), arguments.end());
+  return StartPgstrata(all, output);
+}
+
+io::Process KeptBranches::StartPgstrata(const std::vector<std::string>& arguments, const std::string& output) const {
+  std::vector<std::string> argv = {PgstrataProgram::Path()};
   argv.insert(argv.end(), arguments.begin(), arguments.end());
   if (without_root()) return RunInBackground(argv, output, Variables(program_));
   const auto file = io::File::Open(output, O_WRONLY | O_CREAT | O_TRUNC);
@@ -92,7 +98,7 @@ pid_t KeptBranches::Worker(const std::string& name) const {
 }
 
 std::string KeptBranches::LeftBehind() const {
-  const auto found = codec::ParseJson(RunPgstrata({"doctor", "--json"}).standard_output);
+  const auto found = codec::ParseJson(Pgstrata({"doctor", "--json"}).standard_output);
   std::string text;
   for (const auto& finding : *found) {
     if (finding["subject"] == "left behind" && finding["verdict"] == "problem") {

@@ -19,13 +19,16 @@ class KeptBranches : public ::testing::TestWithParam<bool> {
   void TearDown() override;
 
   [[nodiscard]] bool without_root() const { return GetParam(); }
+  // Runs `pgstrata ARGUMENTS...`.
+  [[nodiscard]] io::Captured Pgstrata(std::vector<std::string> arguments) const;
   // Runs `pgstrata branch ARGUMENTS...`.
   [[nodiscard]] io::Captured Branch(const std::vector<std::string>& arguments) const;
   // Likewise; it succeeds. What it printed.
   std::string Do(const std::vector<std::string>& arguments) const;
   // Likewise; it fails with `status`. What it said.
   std::string Refused(int status, const std::vector<std::string>& arguments) const;
-  // Starts it and returns at once.
+  // Starts one of them and returns at once.
+  [[nodiscard]] io::Process StartPgstrata(const std::vector<std::string>& arguments, const std::string& output) const;
   [[nodiscard]] io::Process StartBranch(const std::vector<std::string>& arguments, const std::string& output) const;
   // `branch psql NAME` for one value.
   std::string Sql(const std::string& name, const std::string& sql) const;
@@ -42,9 +45,6 @@ class KeptBranches : public ::testing::TestWithParam<bool> {
   static const std::string& Source();
 
   PgstrataProgram program_;
-
- private:
-  [[nodiscard]] io::Captured RunPgstrata(std::vector<std::string> arguments) const;
 };
 
 }  // namespace pgstrata::test

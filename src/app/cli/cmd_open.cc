@@ -8,7 +8,8 @@
 #include "app/cli/client_process.h"
 #include "app/cli/command.h"
 #include "app/cli/exit_status.h"
-#include "app/cli/source_options.h"
+#include "app/cli/open_command.h"
+#include "branch/branch/catalogue.h"
 #include "branch/branch/psql.h"
 #include "branch/branch/session.h"
 #include "foundation/base/clock.h"
@@ -19,31 +20,9 @@
 namespace pgstrata::cli {
 namespace {
 
-struct OpenArguments {
-  SourceArguments source;
-  branch::OpenRequest request;
-  std::vector<std::string> psql_script;  // -c and -f with their values, in the order of the command line
-  std::vector<std::string> trailing;     // after "--"
-  bool shell = false;
-  bool exec = false;
-  bool quiet = false;
-  std::string json_file;
-};
-
 std::string ShellProgram() {
   const char* shell = std::getenv("SHELL");
   return shell != nullptr && *shell != '\0' ? shell : "/bin/sh";
-}
-
-Result<std::vector<std::string>> ClientCommand(const OpenArguments& arguments, const branch::Session& session,
-                                               const std::string& source_name) {
-  PGS_TRY(session.WritePsqlrc(source_name));
-  if (arguments.exec) return arguments.trailing;
-  if (arguments.shell) return std::vector{ShellProgram()};
-  PGS_ASSIGN(auto argv, branch::PsqlCommand(session.installation()));
-  argv.insert(argv.end(), arguments.psql_script.begin(), arguments.psql_script.end());
-  argv.insert(argv.end(), arguments.trailing.begin(), arguments.trailing.end());
-  return argv;
 }
 
 Status CheckArguments(const OpenArguments& arguments) {
@@ -56,18 +35,17 @@ Status CheckArguments(const OpenArguments& arguments) {
   if ((arguments.shell || arguments.exec) && !arguments.psql_script.empty()) {
     return usage("-c and -f are psql's: they exclude --shell and --exec");
   }
+  if (!arguments.keep) return {};
+  PGS_TRY(branch::CheckBranchName(*arguments.keep));
+  const auto& libraries = arguments.request.libraries;
+  if (!libraries.with.empty() || !libraries.without.empty()) {
+    return Fail(Error(ErrorCode::kUsage, "--keep excludes --with-preload and --without-preload")
+                    .WithHint("pgstrata branch create " + *arguments.keep +
+                              " --from SOURCE, then: pgstrata branch set " + *arguments.keep +
+                              " shared_preload_libraries=LIST"));
+  }
+  if (arguments.request.no_text_index) return usage("--no-text-index is for one session: it excludes --keep");
   return {};
-}
-
-Status WriteReport(const std::string& path, const branch::Session& session, const std::string& source,
-                   double total_ms) {
-  codec::Json report;
-  report["source"] = source;
-  report["server_version"] = session.installation().version.ToString();
-  for (const auto& step : session.steps()) report["steps_ms"][step.name] = step.milliseconds;
-  report["total_ms"] = total_ms;
-  report["layer_bytes"] = session.LayerBytes();
-  return io::WriteWholeFile(path, codec::FormatJson(report, 2) + '\n', 0644);
 }
 
 class OpenRun {
@@ -111,7 +89,8 @@ class OpenRun {
   }
 
   Status StartClient(const branch::Session& session) {
-    PGS_ASSIGN(const auto argv, ClientCommand(arguments_, session, source_.display_name));
+    PGS_TRY(session.WritePsqlrc(source_.display_name));
+    PGS_ASSIGN(const auto argv, ClientCommand(arguments_, session.installation()));
     PGS_ASSIGN(auto client, ClientProcess::Start(argv, session.ClientEnvironment()));
     client_.emplace(std::move(client));
     return {};
@@ -128,7 +107,12 @@ class OpenRun {
     PGS_TRY(session.Admit());
     PGS_ASSIGN(const ClientEnd end, client_->Wait(signals_, session.worker_pidfd()));
     if (!arguments_.json_file.empty()) {
-      PGS_TRY(WriteReport(arguments_.json_file, session, source_.path, watch_.milliseconds()));
+      PGS_TRY(WriteOpenReport(arguments_.json_file, {.source = source_.path,
+                                                     .server_version = session.installation().version.ToString(),
+                                                     .steps = session.steps(),
+                                                     .total_ms = watch_.milliseconds(),
+                                                     .layer_bytes = session.LayerBytes(),
+                                                     .branch = {}}));
     }
     Error gone(ErrorCode::kIo, "the mount of \"" + source_.display_name + "\" ended while it was in use");
     if (end.worker_died) return std::unexpected(std::move(gone).WithHint(session.WorkerLogTail()));
@@ -149,10 +133,35 @@ Result<int> RunOpen(OpenArguments& arguments, Output& output) {
   PGS_TRY(CheckArguments(arguments));
   PGS_ASSIGN(SignalQueue signals, SignalQueue::Create());
   PGS_ASSIGN(auto source, ResolveSource(arguments.source));
+  if (arguments.keep) return RunOpenKept(arguments, std::move(source), std::move(signals), watch, output);
   return OpenRun(watch, arguments, output, std::move(signals), std::move(source)).Run();
 }
 
 }  // namespace
+
+Result<std::vector<std::string>> ClientCommand(const OpenArguments& arguments,
+                                               const instance::Installation& installation) {
+  if (arguments.exec) return arguments.trailing;
+  if (arguments.shell) return std::vector{ShellProgram()};
+  PGS_ASSIGN(auto argv, branch::PsqlCommand(installation));
+  argv.insert(argv.end(), arguments.psql_script.begin(), arguments.psql_script.end());
+  argv.insert(argv.end(), arguments.trailing.begin(), arguments.trailing.end());
+  return argv;
+}
+
+Status WriteOpenReport(const std::string& path, const OpenReport& report) {
+  codec::Json json;
+  json["source"] = report.source;
+  json["server_version"] = report.server_version;
+  for (const auto& step : report.steps) json["steps_ms"][step.name] = step.milliseconds;
+  json["total_ms"] = report.total_ms;
+  json["layer_bytes"] = report.layer_bytes;
+  if (!report.branch.empty()) {
+    json["branch"] = report.branch;
+    json["go_on_with"] = "pgstrata branch start " + report.branch;
+  }
+  return io::WriteWholeFile(path, codec::FormatJson(json, 2) + '\n', 0644);
+}
 
 void AddOpenCommand(CommandLine& line, std::vector<std::string> trailing) {
   auto arguments = std::make_shared<OpenArguments>();
@@ -160,6 +169,7 @@ void AddOpenCommand(CommandLine& line, std::vector<std::string> trailing) {
   auto& request = arguments->request;
   Command command = line.Add("open", "Open a backup as a writable database and run psql on it");
   AddSourceArguments(command, arguments->source);
+  command.Option("--keep", "NAME", arguments->keep, "Keep what was opened, with its changes, as the branch NAME");
   // psql runs them in the order in which they were given.
   command.Ordered({{"-c,--command", "-c", "SQL", "Run SQL and exit (repeatable)"},
                    {"-f,--file", "-f", "FILE", "Run the statements of FILE and exit"}},
@@ -177,7 +187,8 @@ void AddOpenCommand(CommandLine& line, std::vector<std::string> trailing) {
   command.Option("--json", "FILE", arguments->json_file, "Write timings and sizes to FILE");
   command.Flag("-q,--quiet", arguments->quiet, "No steps and timings on stderr");
   command.Examples({"pgstrata open /backups/monday", "pgstrata open /backups/monday -c 'select count(*) from orders'",
-                    "pgstrata open /backups/monday --exec -- pg_dump -t orders -f orders.sql"});
+                    "pgstrata open /backups/monday --exec -- pg_dump -t orders -f orders.sql",
+                    "pgstrata open /backups/monday --keep test"});
   command.Run([arguments](Output& output) { return RunOpen(*arguments, output); });
 }
 

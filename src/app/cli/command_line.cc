@@ -55,6 +55,11 @@ void Command::Option(const std::string& names, const std::string& type, std::str
   app_->add_option(names, value, description)->type_name(type);
 }
 
+void Command::Option(const std::string& names, const std::string& type, std::optional<std::string>& value,
+                     const std::string& description) {
+  app_->add_option(names, value, description)->type_name(type);
+}
+
 void Command::Repeatable(const std::string& names, const std::string& type, std::vector<std::string>& values,
                          const std::string& description) {
   app_->add_option(names, values, description)->type_name(type)->expected(1)->take_all()->allow_extra_args(false);

@@ -7,6 +7,7 @@
 #include <functional>
 #include <iosfwd>
 #include <memory>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -48,6 +49,9 @@ class Command {
   void Flag(const std::string& names, bool& value, const std::string& description);
   // `type` is what --help shows for the value: "DIR".
   void Option(const std::string& names, const std::string& type, std::string& value, const std::string& description);
+  // Where an empty value is not the same as none.
+  void Option(const std::string& names, const std::string& type, std::optional<std::string>& value,
+              const std::string& description);
   // May be given again, with one value each time.
   void Repeatable(const std::string& names, const std::string& type, std::vector<std::string>& values,
                   const std::string& description);

@@ -1,0 +1,80 @@
+#include "branch/branch/kept_session.h"
+
+#include <utility>
+
+#include "branch/branch/branch_edit.h"
+#include "branch/branch/cluster_plan.h"
+#include "branch/branch/psql.h"
+#include "branch/branch/start_stop.h"
+#include "foundation/base/text.h"
+#include "foundation/io/directory.h"
+#include "foundation/io/file.h"
+
+namespace pgstrata::branch {
+
+Result<std::unique_ptr<KeptSession>> KeptSession::Open(const std::string& home, const BranchOptions& options,
+                                                       DirectorySource source, const BranchEvents& events) {
+  const Stopwatch watch;
+  PGS_ASSIGN(const auto made, CreateFromDirectory(home, options, std::move(source), events));
+  PGS_ASSIGN(auto branch, LockBranch(home, made.name, "open --keep " + made.name));
+  std::unique_ptr<KeptSession> session(new KeptSession(std::move(branch), events));
+  session->watch_ = watch;
+  session->Mark("create");
+  if (auto started = session->Start(); !started) {
+    session->closed_ = true;
+    if (const auto dropped = DropBranch(session->branch_); !dropped) events.warning(dropped.error().message());
+    return std::unexpected(std::move(started).error());
+  }
+  return session;
+}
+
+KeptSession::~KeptSession() {
+  if (const auto status = Close(); !status) events_.warning(status.error().message());
+}
+
+void KeptSession::Mark(std::string step) {
+  const double now = watch_.milliseconds();
+  steps_.push_back({std::move(step), now - last_mark_ms_});
+  last_mark_ms_ = now;
+}
+
+Status KeptSession::Start() {
+  PGS_ASSIGN(installation_, FindServerPrograms(branch_.record.major_version, branch_.record.pg_bin));
+  PGS_TRY(StartBranch(branch_, events_));
+  PGS_ASSIGN(const Liveness alive, LookAt(branch_.directory));
+  if (!alive.worker) {
+    return Fail(ErrorCode::kIo, "the mount of branch " + Quoted(branch_.record.name) + " ended at once");
+  }
+  PGS_ASSIGN(worker_, io::Process::Adopt(*alive.worker));
+  Mark("start");
+  return {};
+}
+
+Status KeptSession::WritePsqlrc() const {
+  constexpr mode_t kReadableByAll = 0644;
+  return io::WriteWholeFile(PsqlrcPath(), PsqlrcText(branch_.record.name), kReadableByAll);
+}
+
+io::Environment KeptSession::ClientEnvironment() const {
+  const auto& record = branch_.record;
+  io::Environment environment = branch::ClientEnvironment(
+      branch_.directory.socket_directory(),
+      {.role = record.login_role, .database = record.login_database, .superuser = record.login_superuser});
+  environment["PSQLRC"] = PsqlrcPath();
+  return environment;
+}
+
+uint64_t KeptSession::LayerBytes() const {
+  return io::AllocatedBytes(LayerDirectory(branch_.home, branch_.record.layers.back().id)).value_or(0);
+}
+
+Status KeptSession::Close() {
+  if (std::exchange(closed_, true)) return {};
+  BranchEvents to_the_end = events_;
+  to_the_end.cancel_fd = -1;
+  PGS_TRY(StopBranch(branch_, to_the_end));
+  Mark("stop");
+  return {};
+}
+
+}  // namespace pgstrata::branch
