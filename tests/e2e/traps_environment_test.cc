@@ -87,11 +87,11 @@ TEST_F(Traps, Trap42TwoRootsHaveDifferentInodeNumbers) {
   cluster.Stop();
   const std::string& source = cluster.data_directory();
   const std::string first = Path("first");
-  io::Process running = program_.Start({"open", source, "--exec", "--", "/bin/sh", "-c",
-                                        "stat -c %i \"$PGHOST/mnt\" > \"$0.new\"; mv \"$0.new\" \"$0\"; "
-                                        "while [ -e \"$0\" ]; do sleep 0.02; done; "
-                                        "\"$PG_BIN/psql\" -XAtqc 'insert into t values (0); select count(*) from t'",
-                                        first});
+  const std::string script =
+      "stat -c %i \"$PGHOST/mnt\" > \"$0.new\"; mv \"$0.new\" \"$0\"; "
+      "while [ -e \"$0\" ]; do sleep 0.02; done; "
+      "\"$PG_BIN/psql\" -XAtqc 'insert into t values (0); select count(*) from t'";
+  io::Process running = program_.Start({"open", source, "--exec", "--", "/bin/sh", "-c", script, first});
   while (!io::Exists(first)) ASSERT_FALSE(running.Wait(10ms)->has_value());
   const std::string first_inode = *io::ReadWholeFile(first);
   const auto second = program_.Run({"open", source, "--exec", "--", "/bin/sh", "-ec",

@@ -52,14 +52,22 @@ fuzz_one() {
     -artifact_prefix="build/fuzz/crash-$name-" "$corpus" $(find "tests/data/fuzz/$name" -maxdepth 0 2>/dev/null)
 }
 
+# As many at a time as there are processors.
 dev_fuzz() {
-  local seconds=${1:-60} name=${2:-} program
+  local seconds=${1:-60} name=${2:-} program running=0 failed=0
   install_packages "${PACKAGES_BUILD[@]}" "${PACKAGES_TEST[@]}"
   build_preset fuzz fuzz_programs
   for program in build/fuzz/tests/fuzz/*_fuzz; do
     [ -z "$name" ] || [ "$(basename "$program")" = "$name" ] || [ "$(basename "$program")" = "${name}_fuzz" ] || continue
-    fuzz_one "$program" "$seconds"
+    if [ "$running" -ge "$JOBS" ]; then
+      wait -n || failed=1
+    else
+      running=$((running + 1))
+    fi
+    fuzz_one "$program" "$seconds" &
   done
+  for (( ; running > 0; running--)); do wait -n || failed=1; done
+  return "$failed"
 }
 
 source_files() { find src tests bench \( -name '*.cc' -o -name '*.h' \) -print; }
