@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "backup/image/overlay_image.h"
+#include "branch/branch/cluster_wal.h"
 #include "branch/branch/wal_inventory.h"
 #include "foundation/base/text.h"
 #include "foundation/codec/json.h"
@@ -170,13 +171,8 @@ Status CheckComplete(const RecoveryPlan& plan, const image::Image& image) {
 }
 
 Result<Lsn> FindConsistentPoint(const image::Image& image, const ClusterFacts& facts, const Archives& archives) {
-  PGS_ASSIGN(const WalInventory inventory, WalInventory::Take(image, archives));
-  PGS_ASSIGN(auto history, inventory.History(facts.timeline));
-  InventoryWalSource source(inventory, facts.control.wal_segment_size);
-  pgdata::WalReader reader(source, std::move(history),
-                           {.major_version = facts.major_version,
-                            .segment_size = facts.control.wal_segment_size,
-                            .system_identifier = facts.control.system_identifier});
+  PGS_ASSIGN(const auto wal, ClusterWal::Open(image, facts, archives));
+  pgdata::WalReader& reader = wal->reader();
   if (facts.kind == ClusterKind::kOnlineBackup) return pgdata::FindBackupEnd(reader, facts.redo, facts.label->start);
   PGS_TRY(reader.Seek(facts.redo));
   while (reader.position() < facts.control.min_recovery_point) {

@@ -3,9 +3,9 @@
 
 #include <string_view>
 
-#include "branch/branch/wal_inventory.h"
+#include "branch/branch/cluster_wal.h"
 #include "foundation/base/text.h"
-#include "postgres/pgdata/wal_reader.h"
+#include "postgres/pgdata/wal_record.h"
 
 namespace pgstrata::branch {
 namespace {
@@ -28,13 +28,8 @@ std::string_view PlaceMade(const pgdata::WalRecord& record) {
 Status RefuseReplayedTablespaces(const image::Image& image, const ClusterFacts& facts,
                                  const std::vector<std::unique_ptr<image::WalArchive>>& archives) {
   if (facts.kind == ClusterKind::kStopped) return {};
-  PGS_ASSIGN(const WalInventory inventory, WalInventory::Take(image, archives));
-  PGS_ASSIGN(auto history, inventory.History(facts.timeline));
-  InventoryWalSource source(inventory, facts.control.wal_segment_size);
-  pgdata::WalReader reader(source, std::move(history),
-                           {.major_version = facts.major_version,
-                            .segment_size = facts.control.wal_segment_size,
-                            .system_identifier = facts.control.system_identifier});
+  PGS_ASSIGN(const auto wal, ClusterWal::Open(image, facts, archives));
+  pgdata::WalReader& reader = wal->reader();
   PGS_TRY(reader.Seek(facts.redo));
   for (;;) {
     const auto record = reader.Next();
