@@ -37,6 +37,26 @@ TEST(DirectoryTest, RenameReplacesAndDirectoriesCanBeSynced) {
   EXPECT_FALSE(SyncDirectory(scratch.path() + "/old").has_value());
 }
 
+TEST(DirectoryTest, TemporaryDirectoriesAreNewAndPrivate) {
+  const test::ScratchDirectory scratch;
+  const std::string prefix = scratch.path() + "/made-";
+  const mode_t before = ::umask(0);
+  const auto first = MakeTemporaryDirectory(prefix);
+  const auto second = MakeTemporaryDirectory(prefix);
+  ::umask(before);
+  ASSERT_TRUE(first && second);
+  EXPECT_NE(*first, *second);
+  for (const auto& path : {*first, *second}) {
+    EXPECT_THAT(path, ::testing::StartsWith(prefix));
+    EXPECT_EQ(path.size(), prefix.size() + kRandomSuffix);
+    EXPECT_EQ(StatLink(path)->st_mode, mode_t{S_IFDIR | 0700});
+    EXPECT_TRUE(ListDirectory(path)->empty());
+  }
+  const auto nowhere = MakeTemporaryDirectory(scratch.path() + "/absent/made-");
+  EXPECT_EQ(nowhere.error().code(), ErrorCode::kNotFound);
+  EXPECT_THAT(nowhere.error().message(), ::testing::HasSubstr("absent/made-"));
+}
+
 TEST(DirectoryTest, ReservedSpaceChangesNeitherLengthNorContent) {
   const test::ScratchDirectory scratch;
   auto file = File::Open(scratch.path() + "/file", O_RDWR | O_CREAT);

@@ -5,7 +5,6 @@
 //   - The edits of a new volume are durable before its diff directory is whole, and made once.
 #include "branch/branch/mounted_backup.h"
 
-#include <stdlib.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -231,9 +230,7 @@ class Mounting {
     PGS_ASSIGN(mounted_.mountpoint, ResolveFree(""));
     PGS_TRY(CheckPlaces(request_, mounted_.mountpoint, mounts));
     PGS_ASSIGN(owner_, Owner(request_.user, ""));
-    std::string directory = mounts + '/' + std::string(kReadOnlyPrefix) + "XXXXXX";
-    if (::mkdtemp(directory.data()) == nullptr) return FailErrno("could not make a directory in " + Quoted(mounts));
-    mounted_.directory = directory;
+    PGS_ASSIGN(mounted_.directory, io::MakeTemporaryDirectory(JoinPath(mounts, kReadOnlyPrefix)));
     stack_.read_only = true;
     return {};
   }

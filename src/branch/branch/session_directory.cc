@@ -16,12 +16,6 @@ namespace {
 
 constexpr std::string_view kSessionPrefix = "open-";
 
-Result<std::string> MakeTemporaryDirectory(std::string pattern) {
-  pattern += "XXXXXX";
-  if (::mkdtemp(pattern.data()) == nullptr) return FailErrno("could not create a directory \"" + pattern + '"');
-  return pattern;
-}
-
 // The directory of all sessions, locked: while a session is made nobody may take it for a leftover, or its parent for
 // empty.
 Result<io::FileLock> EnterSessions(const std::string& sessions, mode_t mode) {
@@ -55,7 +49,7 @@ Result<SessionDirectory> SessionDirectory::Create(const std::string& home, const
   SessionDirectory session;
   session.owner_ = owner;
   PGS_ASSIGN(const auto making, EnterSessions(SessionsDirectory(home), kPassable));
-  PGS_ASSIGN(session.path_, MakeTemporaryDirectory(SessionsDirectory(home) + '/' + std::string(kSessionPrefix)));
+  PGS_ASSIGN(session.path_, io::MakeTemporaryDirectory(JoinPath(SessionsDirectory(home), kSessionPrefix)));
   PGS_ASSIGN(session.lock_, io::FileLock::TryAcquire(session.path_ + "/lock"));
   PGS_TRY(io::WriteWholeFile(session.path_ + "/source", source));
   PGS_TRY(io::MakeDirectories(session.mountpoint(), kPrivate));

@@ -1,6 +1,5 @@
 #include "branch/branch/socket_directory.h"
 
-#include <stdlib.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -17,8 +16,7 @@ constexpr size_t kLongestSocketName = 20;
 
 // A link may lie where its server could write: it is believed only as far as it was made here.
 bool IsOurs(std::string_view path) {
-  constexpr size_t kRandom = 6;  // mkdtemp(3)
-  return path.starts_with(kPrefix) && path.size() == kPrefix.size() + kRandom &&
+  return path.starts_with(kPrefix) && path.size() == kPrefix.size() + io::kRandomSuffix &&
          path.find('/', kPrefix.size()) == std::string_view::npos;
 }
 
@@ -27,8 +25,7 @@ bool IsOurs(std::string_view path) {
 Result<std::string> MakeSocketDirectory(const std::string& directory, const std::string& link,
                                         const io::UserIdentity& owner) {
   if (directory.size() + kLongestSocketName < sizeof(sockaddr_un::sun_path)) return directory;
-  std::string made = std::string(kPrefix) + "XXXXXX";
-  if (::mkdtemp(made.data()) == nullptr) return FailErrno("could not create a directory \"" + made + '"');
+  PGS_ASSIGN(std::string made, io::MakeTemporaryDirectory(std::string(kPrefix)));
   PGS_TRY(io::ChangeOwner(made, owner.uid, owner.gid));
   if (::symlink(made.c_str(), link.c_str()) != 0) return FailErrno("could not create \"" + link + '"');
   return made;

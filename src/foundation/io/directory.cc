@@ -130,6 +130,12 @@ Status MakeDirectories(const std::string& path, mode_t mode) {
   return {};
 }
 
+Result<std::string> MakeTemporaryDirectory(const std::string& prefix) {
+  std::string path = prefix + std::string(kRandomSuffix, 'X');
+  if (::mkdtemp(path.data()) == nullptr) return FailErrno("could not make a directory " + Quoted(prefix + "..."));
+  return path;
+}
+
 Status RemoveTree(const std::string& path) {
   const auto status = StatLink(path);
   if (!status)

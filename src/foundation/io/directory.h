@@ -30,6 +30,10 @@ Result<std::string> ResolvePath(const std::string& path);
 
 // mkdir -p: `mode` for what it creates; an existing directory is success.
 Status MakeDirectories(const std::string& path, mode_t mode = 0700);
+// A new directory that only this user can enter; its path is `prefix` and kRandomSuffix characters that no other has.
+// Nobody removes it but the caller.
+inline constexpr size_t kRandomSuffix = 6;
+Result<std::string> MakeTemporaryDirectory(const std::string& prefix);
 // rm -rf without crossing into another file system (a mount left below is an error, not a victim). Missing is success.
 Status RemoveTree(const std::string& path);
 Status RemoveFile(const std::string& path);
