@@ -18,15 +18,7 @@ using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-// As root, and as an ordinary user.
-class MountAs : public Mounts, public ::testing::WithParamInterface<bool> {
- protected:
-  MountAs() { as_user_ = GetParam(); }
-};
-INSTANTIATE_TEST_SUITE_P(Users, MountAs, ::testing::Values(false, true),
-                         [](const auto& info) { return info.param ? "WithoutRoot" : "AsUs"; });
-
-TEST_P(MountAs, WhatWasWrittenIsThereAfterTheNextMount) {
+TEST_P(MountsAs, WhatWasWrittenIsThereAfterTheNextMount) {
   const std::string before = TreeState(Backup());
   EXPECT_THAT(Mount(), AllOf(HasSubstr("mounted"), HasSubstr("online backup"), HasSubstr("changes go to " + diff())));
   EXPECT_EQ(Read("PG_VERSION"), "15\n");
@@ -44,7 +36,7 @@ TEST_P(MountAs, WhatWasWrittenIsThereAfterTheNextMount) {
   EXPECT_EQ(TreeState(Backup()), before);
 }
 
-TEST_P(MountAs, StatSaysWhatWasAskedAndWhatTheChangesTake) {
+TEST_P(MountsAs, StatSaysWhatWasAskedAndWhatTheChangesTake) {
   Mount();
   Write("new", std::string(100'000, 'x'));
   EXPECT_TRUE(Eventually([&] { return Stat(mnt())["requests"]["write"]["bytes"] == 100'000; }));
@@ -62,7 +54,7 @@ TEST_P(MountAs, StatSaysWhatWasAskedAndWhatTheChangesTake) {
   EXPECT_THAT(Failure(66, {"stat", mnt()}), HasSubstr("neither"));
 }
 
-TEST_P(MountAs, AUsedMountStaysAndForceCutsItOff) {
+TEST_P(MountsAs, AUsedMountStaysAndForceCutsItOff) {
   Mount();
   auto user = RunInBackground({"/bin/sh", "-c", "cd '" + mnt() + "' && exec sleep 1000"}, Path("out"));
   ASSERT_TRUE(
@@ -77,7 +69,7 @@ TEST_P(MountAs, AUsedMountStaysAndForceCutsItOff) {
   EXPECT_EQ(Read("PG_VERSION"), "15\n");
 }
 
-TEST_P(MountAs, AKilledProcessLeavesErrorsAndWhatWasSynced) {
+TEST_P(MountsAs, AKilledProcessLeavesErrorsAndWhatWasSynced) {
   Mount();
   Write("synced", "kept");
   test::Run({"/bin/sync", mnt() + "/synced", mnt()});
@@ -95,14 +87,13 @@ TEST_P(MountAs, AKilledProcessLeavesErrorsAndWhatWasSynced) {
   EXPECT_THAT(Failure(75, {"cleanup", "--force", diff()}), HasSubstr("unmount --force"));
   EXPECT_THAT(Mount(), HasSubstr("changes go on"));
   EXPECT_EQ(Read("synced"), "kept");
-  ASSERT_EQ(::kill(WorkerPid(), SIGKILL), 0);
-  ASSERT_TRUE(Eventually([&] { return Run({"stat", mnt()}).status.AsShell() == 74; }));
+  KillWorker();
   EXPECT_THAT(Done({"unmount", mnt()}), HasSubstr("had died"));
   EXPECT_FALSE(IsMounted());
   EXPECT_FALSE(io::Exists(diff() + "/control"));
 }
 
-TEST_P(MountAs, AHungProcessIsKilledByForce) {
+TEST_P(MountsAs, AHungProcessIsKilledByForce) {
   Mount();
   const pid_t worker = WorkerPid();
   ASSERT_EQ(::kill(worker, SIGSTOP), 0);
@@ -113,7 +104,7 @@ TEST_P(MountAs, AHungProcessIsKilledByForce) {
   EXPECT_EQ(Read("PG_VERSION"), "15\n");
 }
 
-TEST_P(MountAs, SigtermIsAnOrderlyEnd) {
+TEST_P(MountsAs, SigtermIsAnOrderlyEnd) {
   Mount();
   Write("new", "written");
   ASSERT_EQ(::kill(WorkerPid(), SIGTERM), 0);
@@ -122,7 +113,7 @@ TEST_P(MountAs, SigtermIsAnOrderlyEnd) {
   EXPECT_EQ(Read("new"), "written");
 }
 
-TEST_P(MountAs, ConsoleStaysAndASignalUnmounts) {
+TEST_P(MountsAs, ConsoleStaysAndASignalUnmounts) {
   std::vector<std::string> argv = {
       PgstrataProgram::Path(), "mount", Backup(), mnt(), "--diff-dir", diff(), "--console"};
   auto process = as_user_ ? RunInBackground(argv, Path("out"), {{"PGSTRATA_HOME", program_.home()}})
@@ -139,7 +130,7 @@ TEST_P(MountAs, ConsoleStaysAndASignalUnmounts) {
   EXPECT_EQ(Read("new"), "written");
 }
 
-TEST_P(MountAs, ReadOnlyNeedsNoDiffDirectoryAndLeavesNothing) {
+TEST_P(MountsAs, ReadOnlyNeedsNoDiffDirectoryAndLeavesNothing) {
   Done({"mount", Backup(), mnt(), "--read-only"});
   EXPECT_EQ(test::Run({"/usr/bin/diff", "-r", Backup(), mnt()}), "");
   EXPECT_NE(TryRun({"/bin/sh", "-c", "echo x > '" + mnt() + "/PG_VERSION'"}).status.AsShell(), 0);
@@ -147,13 +138,12 @@ TEST_P(MountAs, ReadOnlyNeedsNoDiffDirectoryAndLeavesNothing) {
   Unmount();
   EXPECT_TRUE(io::ListDirectory(program_.home() + "/mounts")->empty());
   Done({"mount", Backup(), mnt(), "--read-only"});
-  ASSERT_EQ(::kill(WorkerPid(), SIGKILL), 0);
-  ASSERT_TRUE(Eventually([&] { return Run({"stat", mnt()}).status.AsShell() == 74; }));
+  KillWorker();
   Done({"unmount", mnt()});
   EXPECT_TRUE(io::ListDirectory(program_.home() + "/mounts")->empty());
 }
 
-TEST_P(MountAs, CleanupAsksOrWantsForce) {
+TEST_P(MountsAs, CleanupAsksOrWantsForce) {
   Mount();
   EXPECT_THAT(Failure(75, {"cleanup", "--force", diff()}), AllOf(HasSubstr("mounted at"), HasSubstr(mnt())));
   Unmount();

@@ -15,14 +15,7 @@ using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-class MountedServer : public Mounts, public ::testing::WithParamInterface<bool> {
- protected:
-  MountedServer() { as_user_ = GetParam(); }
-};
-INSTANTIATE_TEST_SUITE_P(Users, MountedServer, ::testing::Values(false, true),
-                         [](const auto& info) { return info.param ? "WithoutRoot" : "AsUs"; });
-
-TEST_P(MountedServer, RecoversWritesAndGoesOnAfterTheNextMount) {
+TEST_P(MountsAs, RecoversWritesAndGoesOnAfterTheNextMount) {
   const std::string before = TreeState(Backup());
   Mount();
   {
@@ -43,7 +36,7 @@ TEST_P(MountedServer, RecoversWritesAndGoesOnAfterTheNextMount) {
   EXPECT_EQ(TreeState(Backup()), before);
 }
 
-TEST_P(MountedServer, LosesNoAcknowledgedCommitWhenTheMountsProcessIsKilled) {
+TEST_P(MountsAs, LosesNoAcknowledgedCommitWhenTheMountsProcessIsKilled) {
   Mount();
   auto server = std::make_unique<HandStartedServer>(mnt(), "s1", program_.directory());
   server->Sql("create table log (n int primary key)");
@@ -68,11 +61,10 @@ TEST_P(MountedServer, LosesNoAcknowledgedCommitWhenTheMountsProcessIsKilled) {
   server->Stop();
 }
 
-TEST_P(MountedServer, ASurvivorOfADeadMountIsNotGivenTheNewOne) {
+TEST_P(MountsAs, ASurvivorOfADeadMountIsNotGivenTheNewOne) {
   Mount();
   HandStartedServer server(mnt(), "s1", program_.directory());
-  ASSERT_EQ(::kill(WorkerPid(), SIGKILL), 0);
-  ASSERT_TRUE(Eventually([&] { return Run({"stat", mnt()}).status.AsShell() == 74; }));
+  KillWorker();
   const auto refused = Run({"mount", Backup(), mnt(), "--diff-dir", diff()});
   // It may have noticed by itself.
   if (refused.status.AsShell() != 0) {

@@ -1,6 +1,10 @@
 #include "tests/e2e/mounts.h"
 
+#include <unistd.h>
+
+#include <cerrno>
 #include <csignal>
+#include <cstring>
 #include <stdexcept>
 #include <thread>
 
@@ -8,12 +12,12 @@
 #include "foundation/io/directory.h"
 #include "foundation/io/file.h"
 #include "foundation/io/proc.h"
+#include "tests/support/private_mounts.h"
 
 namespace pgstrata::test {
 namespace {
 
 using namespace std::chrono_literals;
-
 
 // Processes of the server with this data directory: its postmaster has it on the command line, the others are its
 // children.
@@ -103,7 +107,11 @@ void Mounts::SetUpTestSuite() {
 
 const std::string& Mounts::Backup() { return backup_path_; }
 
-Mounts::Mounts() { static_cast<void>(program_.directory().MakeDirectory("mnt")); }
+Mounts::Mounts() {
+  static_cast<void>(program_.directory().MakeDirectory("mnt"));
+  // The mounts that die here are not for the `doctor` of tests beside this one, nor theirs for ours.
+  EXPECT_TRUE(::geteuid() != 0 || EnterPrivateMounts()) << std::strerror(errno);
+}
 
 Mounts::~Mounts() {
   if (IsMounted()) static_cast<void>(Run({"unmount", "--force", mnt()}));
@@ -142,6 +150,11 @@ codec::Json Mounts::Stat(const std::string& place) const {
 
 pid_t Mounts::WorkerPid() const { return Stat(mnt()).value("pid", 0); }
 
+void Mounts::KillWorker() const {
+  ASSERT_EQ(::kill(WorkerPid(), SIGKILL), 0);
+  ASSERT_TRUE(Eventually([&] { return Run({"stat", mnt()}).status.AsShell() == 74; }));
+}
+
 bool Mounts::IsMounted() const { return io::ReadWholeFile("/proc/self/mountinfo")->contains(' ' + mnt() + ' '); }
 
 void Mounts::Write(const std::string& name, const std::string& text) const {
@@ -149,5 +162,9 @@ void Mounts::Write(const std::string& name, const std::string& text) const {
 }
 
 std::string Mounts::Read(const std::string& name) const { return test::Run({"/bin/cat", mnt() + '/' + name}); }
+
+std::string UserName(const ::testing::TestParamInfo<bool>& info) { return info.param ? "WithoutRoot" : "AsUs"; }
+
+INSTANTIATE_TEST_SUITE_P(Users, MountsAs, ::testing::Values(false, true), UserName);
 
 }  // namespace pgstrata::test

@@ -64,6 +64,8 @@ class Mounts : public ::testing::Test {
   std::string Unmount() const { return Done({"unmount", mnt()}); }
   [[nodiscard]] codec::Json Stat(const std::string& place) const;
   [[nodiscard]] pid_t WorkerPid() const;
+  // SIGKILL; returns when nobody serves mnt() any more.
+  void KillWorker() const;
 
   [[nodiscard]] bool IsMounted() const;
   // Writes and reads a file of the mount as the server's user.
@@ -81,5 +83,13 @@ class Mounts : public ::testing::Test {
   static inline std::unique_ptr<PostgresCluster> backup_;
   static inline std::string backup_path_;
 };
+
+// As us, and as an ordinary user, by the parameter.
+class MountsAs : public Mounts, public ::testing::WithParamInterface<bool> {
+ protected:
+  MountsAs() { as_user_ = GetParam(); }
+};
+// The name of the parameter.
+std::string UserName(const ::testing::TestParamInfo<bool>& info);
 
 }  // namespace pgstrata::test
