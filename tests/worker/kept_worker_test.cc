@@ -258,6 +258,7 @@ TEST_F(KeptWorkerTest, AKilledWorkerLeavesErrorsAndTheNextStartCleansUp) {
   EXPECT_EQ(errno, ENOTCONN);
   EXPECT_TRUE(Mounted());
   EXPECT_EQ(ControlClient::Connect(options_.control_socket).error().code(), ErrorCode::kNotFound);
+  EXPECT_FALSE(ControlClient::ConnectIfAlive(options_.control_socket)->has_value());
 
   KeptWorker next = Start();
   ASSERT_TRUE(io::WriteWholeFile(in_mount("new"), "content").has_value());

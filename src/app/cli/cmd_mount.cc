@@ -77,9 +77,8 @@ class Console {
 
  private:
   Status End() {
-    auto client = worker::ControlClient::Connect(mounted_.control_socket);
-    if (!client) return client.error().code() == ErrorCode::kNotFound ? Status() : Fail(std::move(client).error());
-    return client->Quit();
+    PGS_ASSIGN(auto client, worker::ControlClient::ConnectIfAlive(mounted_.control_socket));
+    return client ? client->Quit() : Status();
   }
 
   branch::MountedBackup& mounted_;

@@ -121,13 +121,12 @@ Result<Served> FindServed(const std::string& place) {
 
 Result<int> RunStat(const StatArguments& arguments, Output& output) {
   PGS_ASSIGN(const Served served, FindServed(arguments.place));
-  auto client = worker::ControlClient::Connect(served.socket);
-  const bool gone = !client && client.error().code() == ErrorCode::kNotFound;
+  PGS_ASSIGN(auto client, worker::ControlClient::ConnectIfAlive(served.socket));
+  const bool gone = !client;
   if (gone && !served.mountpoint.empty()) {
     return Fail(Error(ErrorCode::kIo, "the process that served " + Quoted(served.mountpoint) + " has died")
                     .WithHint("pgstrata unmount --force " + served.mountpoint));
   }
-  if (!client && !gone) return Fail(std::move(client).error());
   PGS_ASSIGN(const Json stat, gone ? StatOfUnmounted(served.directory) : client->Stat(arguments.reset));
   if (arguments.json) {
     output.out << codec::FormatJson(stat, 2) << '\n';

@@ -39,9 +39,8 @@ class Unmounting {
   Status Run() {
     PGS_ASSIGN(const auto socket, worker::ControlSocketOf(mount_.mountpoint));
     if (!socket) return RemoveSessionsMount();
-    auto client = worker::ControlClient::Connect(*socket);
-    if (client) return AskToQuit(*client);
-    if (client.error().code() == ErrorCode::kNotFound) return RemoveDead();
+    auto client = worker::ControlClient::ConnectIfAlive(*socket);
+    if (client) return *client ? AskToQuit(**client) : RemoveDead();
     if (force_ && client.error().code() == ErrorCode::kBusy) return CutOff();  // so many wait that none is let in
     return Fail(std::move(client).error());
   }

@@ -323,8 +323,8 @@ Result<std::vector<fuse::MountEntry>> FindDeadMounts() {
   for (auto& mount : mounts) {
     if (!mount.source.starts_with('/')) continue;
     if (!IsReadOnlyMount(mount.source) && !ReadDiffRecord(mount.source)) continue;
-    const auto client = worker::ControlClient::Connect(JoinPath(mount.source, kControlSocket));
-    if (!client && client.error().code() == ErrorCode::kNotFound) dead.push_back(std::move(mount));
+    const auto client = worker::ControlClient::ConnectIfAlive(JoinPath(mount.source, kControlSocket));
+    if (client && !*client) dead.push_back(std::move(mount));
   }
   return dead;
 }

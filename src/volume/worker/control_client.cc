@@ -45,6 +45,13 @@ Result<ControlClient> ControlClient::Connect(const std::string& socket_path) {
   return ControlClient(std::move(socket), peer.pid, socket_path);
 }
 
+Result<std::optional<ControlClient>> ControlClient::ConnectIfAlive(const std::string& socket_path) {
+  auto client = Connect(socket_path);
+  if (client) return *std::move(client);
+  if (client.error().code() == ErrorCode::kNotFound) return std::nullopt;
+  return Fail(std::move(client).error());
+}
+
 Result<codec::Json> ControlClient::Ask(const codec::Json& request, std::chrono::milliseconds timeout) {
   const auto deadline = steady_clock::now() + timeout;
   const std::string who = "the process that listens at " + Quoted(path_);

@@ -22,6 +22,8 @@ class ControlClient {
  public:
   // kNotFound where nobody listens: no worker, or one that has died.
   static Result<ControlClient> Connect(const std::string& socket_path);
+  // Nothing where nobody listens. Any other error says that somebody does, or may: nobody is to be taken for dead then.
+  static Result<std::optional<ControlClient>> ConnectIfAlive(const std::string& socket_path);
 
   // Each fails with the worker's own error; kBusy when it does not answer within `timeout`, and then this connection is
   // of no use any more; kIo where it ended instead of answering.
