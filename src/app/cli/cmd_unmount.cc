@@ -1,7 +1,10 @@
+#include <algorithm>
 #include <chrono>
 #include <csignal>
 #include <memory>
+#include <optional>
 #include <ostream>
+#include <string_view>
 
 #include "app/cli/command.h"
 #include "app/cli/exit_status.h"
@@ -25,8 +28,10 @@ constexpr auto kKillPatience = 5s;
 // With --force nobody is waited for longer than it takes to see that a worker does not answer.
 constexpr auto kForcePatience = 10s;
 
+constexpr std::string_view kMountType = "fuse.pgstrata";
+
 struct UnmountArguments {
-  std::string mountpoint;
+  std::string place;
   std::string timeout = "60";
   bool force = false;
 };
@@ -110,25 +115,34 @@ class Unmounting {
   std::ostream& err_;
 };
 
+// What is mounted at `place`, or, alive or dead, from the diff directory `place`, which may be a disk of its own.
+Result<std::optional<fuse::MountEntry>> FindMountOf(const std::string& place) {
+  PGS_ASSIGN(auto mount, fuse::FindMount(place));
+  if (mount && mount->type == kMountType) return mount;
+  PGS_ASSIGN(const auto ours, fuse::ListMounts());
+  const auto from = std::ranges::find(ours, place, &fuse::MountEntry::source);
+  if (from != ours.end()) return *from;
+  return mount;
+}
+
 // What serves a diff directory and is mounted nowhere here: a container has it still.
 Status EndUnseen(const std::string& place, bool force, std::chrono::seconds timeout) {
   if (!branch::ReadDiffRecord(place)) return Fail(ErrorCode::kNotFound, "nothing is mounted at " + Quoted(place));
-  auto client = worker::ControlClient::Connect(JoinPath(place, "control"));
-  if (!client) return Fail(std::move(client).error());
+  PGS_ASSIGN(auto client, worker::ControlClient::ConnectIfAlive(JoinPath(place, "control")));
+  if (!client) return Fail(ErrorCode::kNotFound, Quoted(place) + " is not mounted");
   return client->Quit(force, timeout);
 }
 
 Result<int> RunUnmount(const UnmountArguments& arguments, Output& output) {
   PGS_ASSIGN(const auto timeout, ParseSeconds("--timeout", arguments.timeout));
-  PGS_ASSIGN(const std::string mountpoint, fuse::ResolveMountpoint(arguments.mountpoint));
-  PGS_ASSIGN(auto mount, fuse::FindMount(mountpoint));
+  PGS_ASSIGN(const std::string place, fuse::ResolveMountpoint(arguments.place));
+  PGS_ASSIGN(auto mount, FindMountOf(place));
   if (!mount) {
-    PGS_TRY(EndUnseen(mountpoint, arguments.force, timeout));
+    PGS_TRY(EndUnseen(place, arguments.force, timeout));
     return kExitOk;
   }
-  if (mount->type != "fuse.pgstrata") {
-    return Fail(ErrorCode::kInvalidArgument,
-                "what is mounted at " + Quoted(mountpoint) + " is not a mount of pgstrata");
+  if (mount->type != kMountType) {
+    return Fail(ErrorCode::kInvalidArgument, "what is mounted at " + Quoted(place) + " is not a mount of pgstrata");
   }
   PGS_TRY(Unmounting(*std::move(mount), arguments.force, timeout, output.err).Run());
   return kExitOk;
@@ -139,7 +153,7 @@ Result<int> RunUnmount(const UnmountArguments& arguments, Output& output) {
 void AddUnmountCommand(CommandLine& line) {
   auto arguments = std::make_shared<UnmountArguments>();
   Command command = line.Add("unmount", "End a mount, with everything that was written made durable");
-  command.Required("PLACE", arguments->mountpoint, "Where it is mounted, or its diff directory");
+  command.Required("PLACE", arguments->place, "Where it is mounted, or its diff directory");
   command.Flag("--force", arguments->force, "Also where it is in use, hangs, or its process has died");
   command.Option("--timeout", "SECONDS", arguments->timeout, "How long to wait for that (default: 60)");
   command.Examples({"pgstrata unmount /srv/monday", "pgstrata umount --force /srv/monday"});
