@@ -1,6 +1,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "foundation/base/text.h"
 #include "foundation/io/file.h"
@@ -9,6 +10,7 @@
 namespace pgstrata::test {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 
 TEST(Open, OnlineBackupAnswersAndStaysUntouched) {
@@ -63,6 +65,30 @@ TEST(Open, NeedsNoRoot) {
   EXPECT_EQ(run.status.AsShell(), 0) << run.standard_error;
   EXPECT_EQ(run.standard_output, "10|postgres\n");
   EXPECT_EQ(program.Leftovers(), "");
+}
+
+// As with a server's key that only root may look for.
+TEST(Open, ALinkIntoAForbiddenPlaceIsAnErrorOnlyForWhoReadsIt) {
+  PostgresCluster cluster;
+  cluster.Start();
+  cluster.Psql("create table t as select i from generate_series(1, 1000) i");
+  const std::string backup = cluster.BaseBackup("backup");
+  const std::string secret = cluster.directory().MakeDirectory("secret");
+  ASSERT_EQ(::symlink((secret + "/server.key").c_str(), (backup + "/server.key").c_str()), 0);
+  ASSERT_EQ(::chmod(secret.c_str(), 0), 0);
+  const PgstrataProgram program;
+  const io::Environment environment = {{"PGSTRATA_HOME", program.home()}, {"PG_BIN", PostgresBin()}};
+  const auto opened = TryRun({PgstrataProgram::Path(), "open", backup, "-q", "--exec", "--", "/bin/sh", "-c",
+                              "PATH=$PG_BIN:$PATH; psql -XAtc 'select count(*) from t'; "
+                              "cat \"$(psql -XAtc 'show data_directory')/server.key\""},
+                             environment);
+  EXPECT_EQ(opened.standard_output, "1000\n");
+  EXPECT_THAT(opened.standard_error, HasSubstr("server.key: Permission denied"));
+  const auto printed = TryRun({PgstrataProgram::Path(), "cat", backup, "server.key"}, environment);
+  EXPECT_EQ(printed.status.AsShell(), 77);
+  EXPECT_THAT(printed.standard_error, AllOf(HasSubstr(backup + "/server.key"), HasSubstr("hint: ")));
+  EXPECT_EQ(program.Leftovers(), "");
+  ASSERT_EQ(::chmod(secret.c_str(), 0700), 0);
 }
 
 // Of a psql that is typed in a shell, too.

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <functional>
 #include <string>
 
 #include "foundation/base/clock.h"
@@ -53,6 +54,19 @@ class DirectoryImageTest : public ::testing::Test {
   static std::string Read(const Image& image, std::string_view path) {
     auto content = ReadSmallFile(image, path);
     return content ? *std::move(content) : "error: " + content.error().message();
+  }
+  // Root may read everything: `check` looks as somebody else, in a process of its own.
+  static void ExpectAsNobody(const std::function<void()>& check) {
+    const pid_t child = ::fork();
+    if (child == 0) {
+      constexpr uid_t kNobody = 65534;
+      if (::geteuid() == 0 && ::setuid(kNobody) != 0) ::_exit(2);
+      check();
+      ::_exit(HasFailure() ? 1 : 0);
+    }
+    int status = 0;
+    ASSERT_EQ(::waitpid(child, &status, 0), child);
+    EXPECT_EQ(status, 0);
   }
 
  private:
@@ -386,21 +400,50 @@ TEST_F(DirectoryImageTest, WhatMayNotBeReadIsAPermissionErrorWithAHint) {
   ASSERT_EQ(::chmod(Native("").c_str(), 0755), 0);
   ASSERT_EQ(::chmod(Native("data").c_str(), 0755), 0);
   const auto image = OpenImage();
-  // Root may read everything: look as somebody else, in a process of its own.
-  const pid_t child = ::fork();
-  if (child == 0) {
-    constexpr uid_t kNobody = 65534;
-    if (::geteuid() == 0 && ::setuid(kNobody) != 0) ::_exit(2);
+  ExpectAsNobody([&] {
     const auto listed = image->List("base");
+    ASSERT_FALSE(listed.has_value());
+    EXPECT_EQ(listed.error().code(), ErrorCode::kPermission);
+    EXPECT_FALSE(listed.error().hint().empty());
     const auto opened = image->Open("f");
-    const bool right = !listed && listed.error().code() == ErrorCode::kPermission && !listed.error().hint().empty() &&
-                       !opened && opened.error().code() == ErrorCode::kPermission && !opened.error().hint().empty();
-    ::_exit(right ? 0 : 1);
-  }
-  int status = 0;
-  ASSERT_EQ(::waitpid(child, &status, 0), child);
-  EXPECT_EQ(status, 0);
+    ASSERT_FALSE(opened.has_value());
+    EXPECT_EQ(opened.error().code(), ErrorCode::kPermission);
+    EXPECT_FALSE(opened.error().hint().empty());
+  });
   ASSERT_EQ(::chmod(Native("data/base").c_str(), 0700), 0);
+}
+
+TEST_F(DirectoryImageTest, ALinkIntoAForbiddenPlaceMakesNothingElseUnreadable) {
+  MakeDirectory("secret/space");
+  MakeDirectory("data/pg_tblspc");
+  Write("secret/server.key", "key");
+  Write("data/f", "content");
+  Link(Native("secret/server.key"), "data/server.key");
+  Link(Native("secret/space"), "data/pg_tblspc/16400");
+  ASSERT_EQ(::chmod(Native("").c_str(), 0755), 0);
+  ASSERT_EQ(::chmod(Native("data").c_str(), 0755), 0);
+  ASSERT_EQ(::chmod(Native("data/pg_tblspc").c_str(), 0755), 0);
+  ASSERT_EQ(::chmod(Native("data/f").c_str(), 0644), 0);
+  ASSERT_EQ(::chmod(Native("secret").c_str(), 0), 0);
+  const auto image = OpenImage();
+  ExpectAsNobody([&] {
+    EXPECT_THAT(Names(*image, ""), ElementsAre("f", "pg_tblspc", "server.key"));
+    EXPECT_EQ(Read(*image, "f"), "content");
+    const auto entry = image->Stat("server.key");
+    ASSERT_TRUE(entry.has_value());
+    EXPECT_EQ(entry->kind, EntryKind::kFile);
+    EXPECT_EQ(entry->mode, 0U);
+    EXPECT_GT(entry->size, 0U);  // an empty file would be read without being opened
+    const auto key = image->Open("server.key");
+    ASSERT_FALSE(key.has_value());
+    EXPECT_EQ(key.error().code(), ErrorCode::kPermission);
+    EXPECT_THAT(key.error().message(), HasSubstr("server.key"));
+    EXPECT_FALSE(key.error().hint().empty());
+    // Without its tablespace a cluster is not to be opened.
+    EXPECT_EQ(image->List("pg_tblspc").error().code(), ErrorCode::kPermission);
+    EXPECT_EQ(image->MissingTablespaces().error().code(), ErrorCode::kPermission);
+  });
+  ASSERT_EQ(::chmod(Native("secret").c_str(), 0700), 0);
 }
 
 TEST_F(DirectoryImageTest, OpeningNamesWhatIsWrong) {

@@ -108,6 +108,7 @@ struct DirectoryImage::Found {
   std::string native;
   std::string link_target;  // kLink only
   bool grafted = false;
+  std::optional<Error> unreadable;  // why it is not known what this link leads to; `status` is the link's own then
 
   // Looks `name` up; nothing where the image shows nothing: a dangling link, a socket, a pipe, a device.
   static Result<std::optional<Found>> Look(const std::shared_ptr<Directory>& holder, const std::string& name);
@@ -117,7 +118,7 @@ struct DirectoryImage::Found {
   [[nodiscard]] Entry ToEntry() const;
 
  private:
-  // Follows a link that cannot be shown. False where it leads nowhere.
+  // Follows a link that cannot be shown, or finds it unreadable. False where it leads nowhere.
   Result<bool> Graft();
 };
 
@@ -127,7 +128,10 @@ Result<bool> DirectoryImage::Found::Graft() {
   if (!target) {
     const int error = target.error().system_errno();
     if (error == ENOENT || error == ENOTDIR || error == ELOOP) return false;
-    return Fail(WithAccessHint(std::move(target).error()));
+    auto why = WithAccessHint(std::move(target).error());
+    if (holder->AlwaysGrafts(name)) return Fail(std::move(why));
+    unreadable = std::move(why);
+    return true;
   }
   PGS_ASSIGN(status, io::StatLink(*target));
   native = *std::move(target);
@@ -170,7 +174,7 @@ Result<std::optional<DirectoryImage::Found>> DirectoryImage::Found::Interpret(co
   }
   if (S_ISDIR(found.status.st_mode)) {
     found.kind = EntryKind::kDirectory;
-  } else if (S_ISREG(found.status.st_mode)) {
+  } else if (S_ISREG(found.status.st_mode) || found.unreadable) {
     holder->SameAsFirstSeen(name, Fingerprint::Of(found.status));
   } else {
     return std::nullopt;
@@ -183,7 +187,7 @@ Entry DirectoryImage::Found::ToEntry() const {
   Entry entry;
   entry.name = name;
   entry.kind = kind;
-  entry.mode = status.st_mode & 07777U;
+  entry.mode = unreadable ? 0 : status.st_mode & 07777U;
   entry.uid = status.st_uid;
   entry.gid = status.st_gid;
   if (kind == EntryKind::kFile) entry.size = static_cast<uint64_t>(status.st_size);
@@ -308,6 +312,7 @@ Result<std::unique_ptr<ImageFile>> DirectoryImage::Open(std::string_view path) c
   if (found.kind != EntryKind::kFile) {
     return Fail(ErrorCode::kInvalidArgument, Quoted(path) + " of " + Quoted(name_) + " is not a regular file");
   }
+  if (found.unreadable) return Fail(*found.unreadable);
   auto file = OpenNativeFile(found.native);
   if (!file) return Fail(WithAccessHint(std::move(file).error()));
   if (!found.holder->SameAsFirstSeen(found.name, (*file)->fingerprint())) {

@@ -7,7 +7,9 @@
 //     and *grafted*: shown as the directory or file that they lead to. Links below a graft are judged against its root;
 //   - a link that leads back to a directory that holds it is an error that names the link;
 //   - what would be grafted and leads nowhere is left out (MissingTablespaces() lists what pg_tblspc loses so), and so
-//     are sockets, pipes and devices.
+//     are sockets, pipes and devices;
+//   - where it cannot be found out what a link leads to, for want of rights, the link is shown as a file that nobody
+//     may read and whose Open says why; tablespaces and pg_wal, which nothing works without, are that error at once.
 //
 // Change: the source must not change while it is open. Each file's (device, inode, size, mtime, ctime) is remembered
 // when it is first listed, described or opened. Open and ReadAt compare and answer kCorrupt when the file is not the
