@@ -1,7 +1,12 @@
-// PostgreSQL 14 to 18: each opens what its own server left, stopped, crashed, and as an online backup.
+// PostgreSQL 14 to 18: each opens what its own server left, stopped, crashed, and as an online backup, and keeps
+// branches of it.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <csignal>
+
+#include "foundation/base/text.h"
+#include "foundation/codec/json.h"
 #include "foundation/io/directory.h"
 #include "tests/e2e/pgstrata_program.h"
 
@@ -50,6 +55,17 @@ class Versions : public ::testing::TestWithParam<std::string> {
     return program_.Query(source, sql, {"--pg-bin", Bin()});
   }
 
+  // `pgstrata branch ARGUMENTS...`, which succeeds.
+  std::string Branch(std::vector<std::string> arguments) const {
+    arguments.insert(arguments.begin(), "branch");
+    const auto run = program_.Run(arguments);
+    EXPECT_EQ(run.status.AsShell(), 0) << arguments[1] << ": " << run.standard_error;
+    return run.standard_output;
+  }
+  std::string BranchQuery(const std::string& name, const std::string& sql) const {
+    return std::string(TrimWhitespace(Branch({"psql", name, "--", "-XAtq", "-v", "ON_ERROR_STOP=1", "-c", sql})));
+  }
+
   TemporaryDirectory directory_;
   PgstrataProgram program_;
 };
@@ -83,6 +99,42 @@ TEST_P(Versions, OnlineBackupByTheBackupApiOpens) {
   const auto info = program_.Run({"info", directory_.Path("backup"), "--pg-bin", Bin()});
   EXPECT_THAT(info.standard_output, HasSubstr("online backup"));
   EXPECT_THAT(info.standard_output, HasSubstr("can be opened here   yes"));
+  EXPECT_EQ(program_.Leftovers(), "");
+}
+
+TEST_P(Versions, KeptBranchHasItsRowsAfterStopAndStart) {
+  Stop();
+  const std::string before = TreeState(Data());
+  Branch({"create", "kept", "--from", Data(), "--pg-bin", Bin(), "--start"});
+  EXPECT_THAT(BranchQuery("kept", "show server_version"), StartsWith(GetParam()));
+  BranchQuery("kept", "delete from t where i > 10; create table u as select i from generate_series(1, 70) i");
+  Branch({"stop", "kept"});
+  EXPECT_EQ(program_.Leftovers(), "");
+  Branch({"start", "kept"});
+  EXPECT_EQ(BranchQuery("kept", "select (select count(*) from t), (select count(*) from u)"), "10|70");
+  Branch({"stop", "kept"});
+  Branch({"create", "child", "--from", "kept", "--start"});
+  EXPECT_EQ(BranchQuery("child", "insert into t values (0, 'child'); select count(*) from t"), "11");
+  Branch({"drop", "kept", "--force"});
+  Branch({"restart", "child"});
+  EXPECT_EQ(BranchQuery("child", "select count(*) from t"), "11");
+  Branch({"drop", "child", "--force"});
+  EXPECT_EQ(TreeState(Data()), before);
+  EXPECT_EQ(program_.Leftovers(), "");
+}
+
+TEST_P(Versions, KeptBranchOfACrashedDirectoryRecoversOnceAndSurvivesACrash) {
+  Sql("insert into t select i, 'late' from generate_series(1, 10) i");
+  RunShell("$BIN/pg_ctl -D data -m immediate -w stop > stop.log");
+  Branch({"create", "kept", "--from", Data(), "--pg-bin", Bin(), "--start"});
+  EXPECT_EQ(BranchQuery("kept", "select count(*) from t"), "5010");
+  BranchQuery("kept", "delete from t where text = 'late'");
+  const auto shown = codec::ParseJson(Branch({"show", "kept", "--json"}));
+  ASSERT_TRUE(shown.has_value());
+  ASSERT_EQ(::kill((*shown)["server_pid"].get<pid_t>(), SIGKILL), 0);
+  Branch({"start", "kept"});
+  EXPECT_EQ(BranchQuery("kept", "select count(*) from t"), "5000");
+  Branch({"drop", "kept", "--force"});
   EXPECT_EQ(program_.Leftovers(), "");
 }
 
