@@ -7,6 +7,7 @@
 #include <ostream>
 
 #include "app/cli/command.h"
+#include "app/cli/demo_directory.h"
 #include "app/cli/exit_status.h"
 #include "branch/branch/branch_leftovers.h"
 #include "branch/branch/home.h"
@@ -139,6 +140,10 @@ Result<std::vector<Finding>> ExamineLeftovers(const std::string& home, bool repa
   for (const auto& leftover : of_branches) {
     findings.push_back(ReportLeftover(leftover.path + ": " + leftover.description, repair,
                                       [&] { return branch::RepairBranch(resolved, leftover); }));
+  }
+  PGS_ASSIGN(const auto demos, FindDemoLeftovers(home));
+  for (const auto& path : demos) {
+    findings.push_back(ReportLeftover(path + ": of a demo that was killed", repair, [&] { return RemoveDemo(path); }));
   }
   PGS_ASSIGN(const auto mounts, branch::FindDeadMounts());
   for (const auto& mount : mounts) {

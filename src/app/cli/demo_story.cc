@@ -8,11 +8,14 @@
 
 #include <array>
 #include <csignal>
+#include <optional>
 #include <ostream>
 
+#include "app/cli/demo_directory.h"
 #include "app/cli/exit_status.h"
 #include "app/cli/signals.h"
 #include "backup/source/source.h"
+#include "branch/branch/home.h"
 #include "branch/branch/psql.h"
 #include "branch/branch/session.h"
 #include "foundation/base/clock.h"
@@ -43,9 +46,7 @@ class Demo {
     session_.reset();
     production_.reset();
     server_ = {};
-    if (directory_.empty()) return;
-    static_cast<void>(instance::EndServerProcesses(Production()));  // an interrupted initdb's
-    static_cast<void>(io::RemoveTree(directory_));
+    if (directory_) static_cast<void>(RemoveDemo(directory_->path()));
   }
   Demo(const Demo&) = delete;
   Demo& operator=(const Demo&) = delete;
@@ -75,10 +76,9 @@ class Demo {
     } else {
       PGS_ASSIGN(user_, io::CurrentUser());
     }
-    std::string pattern = "/tmp/pgstrata-demo-XXXXXX";
-    if (::mkdtemp(pattern.data()) == nullptr) return FailErrno("could not create \"" + pattern + '"');
-    directory_ = pattern;
-    return io::ChangeOwner(directory_, user_.uid, user_.gid);
+    PGS_ASSIGN(const std::string home, branch::HomeDirectory());
+    PGS_ASSIGN(directory_, DemoDirectory::Create(home, user_));
+    return {};
   }
 
   Status MakeProduction() {
@@ -86,8 +86,8 @@ class Demo {
     PGS_TRY(Run({installation_.Program("initdb"), "-D", Production(), "-U", "postgres", "--no-sync", "--auth=trust"}));
     PGS_ASSIGN(server_, instance::Server::Start({.bin_directory = installation_.bin_directory,
                                                  .data_directory = Production(),
-                                                 .log_file = directory_ + "/server.log",
-                                                 .socket_directory = directory_,
+                                                 .log_file = directory_->File("server.log"),
+                                                 .socket_directory = directory_->socket_directory(),
                                                  .user = SpawnUser(),
                                                  .stop_when_parent_dies = true}));
     auto connection = instance::WaitUntilReady(server_, {.cancel_fd = signals_.fd()}, {.cancel_fd = signals_.fd()});
@@ -104,8 +104,8 @@ class Demo {
 
   Status TakeBackup() {
     const Stopwatch watch;
-    PGS_TRY(Run({installation_.Program("pg_basebackup"), "-h", directory_, "-U", "postgres", "-D", Backup(), "-c",
-                 "fast", "--no-sync"}));
+    PGS_TRY(Run({installation_.Program("pg_basebackup"), "-h", directory_->socket_directory(), "-U", "postgres", "-D",
+                 Backup(), "-c", "fast", "--no-sync"}));
     Step("took a base backup: " + Backup(), watch);
     return {};
   }
@@ -140,11 +140,11 @@ class Demo {
   // What a user types: pgstrata open BACKUP --exec -- pg_dump -t orders | psql
   Status CopyBack() {
     const Stopwatch watch;
-    const std::string dump = directory_ + "/orders.sql";
+    const std::string dump = directory_->File("orders.sql");
     PGS_TRY(Run({installation_.Program("pg_dump"), "-h", session_->directory().socket_directory(), "-U", "postgres",
                  "-t", "orders", "-f", dump, "postgres"}));
-    PGS_TRY(Run({installation_.Program("psql"), "-Xq", "-v", "ON_ERROR_STOP=1", "-h", directory_, "-U", "postgres",
-                 "-o", "/dev/null", "-f", dump, "postgres"}));
+    PGS_TRY(Run({installation_.Program("psql"), "-Xq", "-v", "ON_ERROR_STOP=1", "-h", directory_->socket_directory(),
+                 "-U", "postgres", "-o", "/dev/null", "-f", dump, "postgres"}));
     PGS_ASSIGN(const std::string orders, production_->QueryValue(std::string(kSumOrders)));
     PGS_ASSIGN(const auto status, io::StatTarget(dump));
     Step(fmt::format("copied the table back with pg_dump and psql ({}): {}",
@@ -165,14 +165,15 @@ class Demo {
   Status Run(const std::vector<std::string>& argv) {
     io::Environment environment = io::CurrentEnvironment();
     client::RemoveLibpqEnvironment(environment);
-    PGS_TRY(Run({.argv = argv, .environment = environment, .user = SpawnUser(), .working_directory = directory_}));
+    PGS_TRY(
+        Run({.argv = argv, .environment = environment, .user = SpawnUser(), .working_directory = directory_->path()}));
     return {};
   }
 
   // What it wrote to standard output. Its own children are ended with it: it has a process group to itself.
   Result<std::string> Run(io::SpawnOptions options) {
-    const std::string output_file = directory_ + "/output";
-    const std::string error_file = directory_ + "/errors";
+    const std::string output_file = directory_->File("output");
+    const std::string error_file = directory_->File("errors");
     PGS_ASSIGN(const auto output, io::File::Open(output_file, O_WRONLY | O_CREAT | O_TRUNC));
     PGS_ASSIGN(const auto errors, io::File::Open(error_file, O_WRONLY | O_CREAT | O_TRUNC));
     options.standard_input = -1;
@@ -203,8 +204,8 @@ class Demo {
   [[nodiscard]] std::optional<io::UserIdentity> SpawnUser() const {
     return ::geteuid() == 0 ? std::optional(user_) : std::nullopt;
   }
-  [[nodiscard]] std::string Production() const { return directory_ + "/production"; }
-  [[nodiscard]] std::string Backup() const { return directory_ + "/backup"; }
+  [[nodiscard]] std::string Production() const { return directory_->production(); }
+  [[nodiscard]] std::string Backup() const { return directory_->backup(); }
   void Step(const std::string& text, const Stopwatch& watch) {
     fmt::print(output_.out, "{:8.3f} s  {}\n", watch.milliseconds() / 1000, text);
     output_.out.flush();
@@ -214,7 +215,7 @@ class Demo {
   const DemoRequest& request_;
   const SignalQueue& signals_;
   Output& output_;
-  std::string directory_;
+  std::optional<DemoDirectory> directory_;
   instance::Installation installation_;
   io::UserIdentity user_;
   instance::Server server_;

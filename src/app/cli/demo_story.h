@@ -12,9 +12,10 @@ struct DemoRequest {
   std::string user = "postgres";
 };
 
-// Makes a cluster in a temporary directory, backs it up, drops a table as if by accident, opens the backup, and copies
-// the rows back; tells each step with its time and the bytes that it copied. Everything it made is gone afterwards,
-// also when a signal ends it: the answer is the exit status, 0 or 128 + that signal. Blocks signals (see SignalQueue).
+// Makes a cluster in a directory of its own below the home, backs it up, drops a table as if by accident, opens the
+// backup, and copies the rows back; tells each step with its time and the bytes that it copied. Everything it made is
+// gone afterwards, also when a signal ends it: the answer is the exit status, 0 or 128 + that signal. Blocks signals
+// (see SignalQueue).
 Result<int> TellDemo(const DemoRequest& request, Output& output);
 
 }  // namespace pgstrata::cli
