@@ -283,7 +283,9 @@ TEST_F(KeptWorkerTest, AStartThatFailsLeavesNothing) {
   options_.control_socket = directory_.path() + "/absent/control";
   EXPECT_FALSE(StartKeptWorker(volume_, options_).has_value());
   options_.control_socket = directory_.path() + "/control";
-  options_.start_timeout = 0ms;
+  options_.log_file = directory_.path() + "/nobody-reads";  // opening it waits for somebody who does
+  ASSERT_EQ(::mkfifo(options_.log_file.c_str(), 0600), 0);
+  options_.start_timeout = 50ms;
   const auto late = StartKeptWorker(volume_, options_);
   ASSERT_FALSE(late.has_value());
   EXPECT_EQ(late.error().code(), ErrorCode::kBusy);
