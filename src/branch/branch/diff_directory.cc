@@ -240,6 +240,7 @@ std::string DiffDirectory::File(std::string_view name) const { return JoinPath(p
 
 std::vector<std::string> DiffDirectory::LayerPaths(const DiffRecord& record) const {
   std::vector<std::string> paths;
+  paths.reserve(record.layers.size());
   for (const auto& layer : record.layers) paths.push_back(File(layer));
   return paths;
 }
