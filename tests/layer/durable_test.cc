@@ -356,7 +356,8 @@ TEST_F(DurableTest, ABoundOnOwnBytesIsAFullDisk) {
   Write("base/1", 0, std::string(kBlock, 'x'));
   ASSERT_TRUE(volume_->Flush().has_value());
   volume_.reset();
-  volume_ = *Volume::Open({.image = image_, .layers = layers_, .owner = kShownOwner, .max_bytes = 2 * kBlock});
+  Open();
+  volume_->Limit(2 * kBlock);
   const vfs::Inode file = Find("base/1").inode;
   EXPECT_EQ(ErrorOf(volume_->Write(file, kBlock, AsBytes(std::string(2 * kBlock, 'y')))), ENOSPC);
   EXPECT_EQ(ErrorOf(volume_->Write(file, 2 * kBlock, AsBytes("y"))), 0);

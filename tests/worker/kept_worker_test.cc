@@ -44,7 +44,7 @@ bool Eventually(const std::function<bool()>& condition, std::chrono::millisecond
 struct Shared {
   test::MemoryFileSystemControls controls;
   std::atomic<int> flushes = 0, tends = 0, freezes = 0, slow_write_ms = 0, flush_error = 0;
-  std::atomic<uint64_t> written_at_last_flush = 0;
+  std::atomic<uint64_t> written_at_last_flush = 0, limit = 0;
 };
 
 class SlowFileSystem : public test::MemoryFileSystem {
@@ -85,6 +85,7 @@ class KeptWorkerTest : public testing::Test {
       if (!io::Exists(directory)) return Fail(ErrorCode::kNotFound, "there is no layer \"" + directory + '"');
       return Frozen{.held = 42us, .sealed = {}};
     };
+    volume_.limit = [this](uint64_t max_bytes) { shared_.limit = max_bytes; };
     volume_.facts = [] {
       return ServedVolume::Facts{.image_bytes_read = 7, .layer_bytes_read = 8, .layers = {{"/layers/1", 4096}}};
     };
@@ -381,6 +382,26 @@ TEST_F(KeptWorkerTest, SyncAndFreezeAreTheVolumes) {
   EXPECT_EQ(absent.error().code(), ErrorCode::kNotFound);
   EXPECT_FALSE(client.Freeze("relative").has_value());
   EXPECT_EQ(shared_.freezes, 2);
+}
+
+TEST_F(KeptWorkerTest, ALimitIsTheVolumesAndANumberOfBytes) {
+  const KeptWorker worker = Start();
+  auto client = Connect();
+  EXPECT_TRUE(client.Limit(uint64_t{20} << 30).has_value());
+  EXPECT_EQ(shared_.limit, uint64_t{20} << 30);
+  const auto socket = ConnectTo(options_.control_socket);
+  ASSERT_TRUE(socket.has_value());
+  LineReader reader(socket->get(), kLongestAnswer);
+  for (const char* line : {R"({"version":1,"request":"limit"})", R"({"version":1,"request":"limit","max_bytes":-1})",
+                           R"({"version":1,"request":"limit","max_bytes":"1"})"}) {
+    ASSERT_TRUE(SendLine(socket->get(), *codec::ParseJson(line)).has_value());
+    const auto answer = reader.Next(std::chrono::steady_clock::now() + 20s);
+    ASSERT_TRUE(answer && *answer);
+    EXPECT_THAT(std::string(**answer), HasSubstr("max_bytes")) << line;
+    EXPECT_EQ(shared_.limit, uint64_t{20} << 30);
+  }
+  EXPECT_TRUE(client.Limit(0).has_value());
+  EXPECT_EQ(shared_.limit, 0U);
 }
 
 TEST_F(KeptWorkerTest, WhatIsNoRequestIsAnErrorAndChangesNothing) {

@@ -38,5 +38,7 @@ Status Confirm(const std::string& question, bool force, Output& output);
 
 // "500MB", "10 GB": powers of 1024, named as PostgreSQL names them. kUsage otherwise.
 Result<uint64_t> ParseSize(const std::string& text);
+// That which ParseSize reads as `bytes`, in the largest unit.
+std::string WriteSize(uint64_t bytes);
 
 }  // namespace pgstrata::cli

@@ -39,14 +39,27 @@ Status Confirm(const std::string& question, bool force, Output& output) {
   return Fail(ErrorCode::kCancelled, "nothing was changed");
 }
 
+namespace {
+
+constexpr std::pair<std::string_view, unsigned> kSizeUnits[] = {{"TB", 40}, {"GB", 30}, {"MB", 20},
+                                                                {"kB", 10}, {"B", 0},   {"", 0}};
+
+}  // namespace
+
+std::string WriteSize(uint64_t bytes) {
+  for (const auto& [name, shift] : kSizeUnits) {
+    const uint64_t number = bytes >> shift;
+    if (number != 0 && number << shift == bytes) return std::to_string(number) + std::string(name);
+  }
+  return "0B";
+}
+
 Result<uint64_t> ParseSize(const std::string& text) {
   size_t digits = 0;
   while (digits < text.size() && std::isdigit(static_cast<unsigned char>(text[digits])) != 0) ++digits;
   const auto number = ParseDecimal(std::string_view(text).substr(0, digits));
   const std::string unit(TrimWhitespace(std::string_view(text).substr(digits)));
-  constexpr std::pair<std::string_view, unsigned> kUnits[] = {{"", 0},    {"B", 0},   {"kB", 10},
-                                                              {"MB", 20}, {"GB", 30}, {"TB", 40}};
-  for (const auto& [name, shift] : kUnits) {
+  for (const auto& [name, shift] : kSizeUnits) {
     if (number && *number > 0 && unit == name && *number <= (static_cast<uint64_t>(INT64_MAX) >> shift))
       return *number << shift;
   }

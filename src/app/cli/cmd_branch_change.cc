@@ -66,29 +66,52 @@ struct SetArguments {
   std::vector<std::string> unset;
 };
 
-Result<std::vector<std::pair<std::string, std::string>>> SplitSettings(const std::vector<std::string>& settings) {
-  std::vector<std::pair<std::string, std::string>> split;
-  for (const auto& setting : settings) {
+// No parameter of PostgreSQL has such a name.
+constexpr std::string_view kMaxSize = "max-size";
+
+Result<branch::BranchChanges> ParseChanges(const SetArguments& arguments) {
+  branch::BranchChanges changes;
+  for (const auto& setting : arguments.settings) {
     const size_t equals = setting.find('=');
     if (equals == std::string::npos) {
       return Fail(Error(ErrorCode::kUsage, Quoted(setting) + " is no setting").WithHint("write it as work_mem=64MB"));
     }
-    split.emplace_back(setting.substr(0, equals), setting.substr(equals + 1));
+    const std::string value = setting.substr(equals + 1);
+    if (setting.substr(0, equals) != kMaxSize) {
+      changes.set.emplace_back(setting.substr(0, equals), value);
+    } else if (value == "none") {
+      changes.max_size = 0;
+    } else {
+      PGS_ASSIGN(changes.max_size, ParseSize(value));
+    }
   }
-  return split;
+  for (const auto& name : arguments.unset) {
+    if (name == kMaxSize) {
+      changes.max_size = 0;
+    } else {
+      changes.unset.push_back(name);
+    }
+  }
+  return changes;
+}
+
+void PrintSettings(const branch::BranchRecord& record, std::ostream& out) {
+  if (record.max_size != 0) fmt::print(out, "{}={}\n", kMaxSize, WriteSize(record.max_size));
+  for (const auto& [name, value] : record.parameters) fmt::print(out, "{}={}\n", name, value);
 }
 
 Result<int> RunSet(const SetArguments& arguments, Output& output) {
-  PGS_ASSIGN(const auto settings, SplitSettings(arguments.settings));
+  PGS_ASSIGN(const auto changes, ParseChanges(arguments));
   PGS_ASSIGN(const std::string home, branch::ResolvedHomeDirectory());
-  if (settings.empty() && arguments.unset.empty()) {
+  if (arguments.settings.empty() && arguments.unset.empty()) {
     PGS_ASSIGN(const auto info, branch::DescribeBranch(home, arguments.name));
-    for (const auto& [name, value] : info.record.parameters) fmt::print(output.out, "{}={}\n", name, value);
+    PrintSettings(info.record, output.out);
     return 0;
   }
   return RunHeld(output, [&](const branch::BranchEvents&) -> Status {
     PGS_ASSIGN(auto branch, branch::LockBranch(home, arguments.name, "branch set " + arguments.name));
-    PGS_TRY(branch::SetParameters(branch, settings, arguments.unset));
+    PGS_TRY(branch::ChangeBranch(branch, changes));
+    if (changes.set.empty() && changes.unset.empty()) return {};
     PGS_ASSIGN(const auto alive, branch::LookAt(branch.directory));
     if (alive.server) {
       output.err << fmt::format("{0} has it from its next start on: pgstrata branch restart {0}", arguments.name)
@@ -128,10 +151,11 @@ void AddSet(CommandGroup& group) {
   auto arguments = std::make_shared<SetArguments>();
   Command command = group.Add("set", "Change settings of a branch's server, or list those that were changed");
   command.Required("NAME", arguments->name, "The branch");
-  command.Rest("SETTING=VALUE", arguments->settings, "In force from the next start on");
+  command.Rest("SETTING=VALUE", arguments->settings,
+               "In force from the next start on; max-size=SIZE and max-size=none at once");
   command.Repeatable("--unset", "SETTING", arguments->unset, "Back to what it was (repeatable)");
-  command.Examples(
-      {"pgstrata branch set test shared_buffers=2GB work_mem=64MB", "pgstrata branch set test --unset work_mem"});
+  command.Examples({"pgstrata branch set test shared_buffers=2GB work_mem=64MB",
+                    "pgstrata branch set test --unset work_mem", "pgstrata branch set test max-size=20GB"});
   command.Run([arguments](Output& output) { return RunSet(*arguments, output); });
 }
 

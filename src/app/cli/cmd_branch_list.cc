@@ -47,6 +47,7 @@ codec::Json ToJson(const BranchInfo& info) {
   json["user"] = record.server_user;
   json["ephemeral"] = record.ephemeral;
   json["max_size"] = record.max_size == 0 ? codec::Json(nullptr) : codec::Json(record.max_size);
+  json["limited_bytes"] = info.limited_bytes;
   json["layers"] = record.layers.size();
   json["logical_bytes"] = record.logical_bytes;
   json["own_bytes"] = info.own_bytes;
@@ -59,15 +60,22 @@ codec::Json ToJson(const BranchInfo& info) {
   return json;
 }
 
-using Row = std::array<std::string, 6>;
+// How much of what it may take a branch takes: "93% of 30 MB".
+std::string UseOfLimit(const BranchInfo& info) {
+  if (info.record.max_size == 0) return "none";
+  const double part = static_cast<double>(info.limited_bytes) / static_cast<double>(info.record.max_size);
+  return fmt::format("{:.0f}% of {}", 100 * part, FormatBytes(info.record.max_size));
+}
+
+using Row = std::array<std::string, 7>;
 
 void PrintTable(std::ostream& out, const std::vector<BranchInfo>& infos) {
-  std::vector<Row> rows = {{"NAME", "STATE", "SIZE", "OWN", "SHARED", "FROM"}};
+  std::vector<Row> rows = {{"NAME", "STATE", "SIZE", "OWN", "SHARED", "LIMIT", "FROM"}};
   for (const auto& info : infos) {
     rows.push_back({info.record.name, info.state, FormatBytes(info.record.logical_bytes), FormatBytes(info.own_bytes),
-                    FormatBytes(info.shared_bytes), EscapeForTerminal(OriginOf(info))});
+                    FormatBytes(info.shared_bytes), UseOfLimit(info), EscapeForTerminal(OriginOf(info))});
   }
-  std::array<size_t, 6> widths{};
+  std::array<size_t, 7> widths{};
   for (const auto& row : rows) {
     for (size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
   }
@@ -102,8 +110,10 @@ void PrintInfo(std::ostream& out, const BranchInfo& info) {
   line("created", When(record.created));
   line("postgresql", std::to_string(record.major_version) + ", run by " + record.server_user);
   line("size", FormatBytes(record.logical_bytes));
-  line("own",
-       FormatBytes(info.own_bytes) + (record.max_size == 0 ? "" : " of at most " + FormatBytes(record.max_size)));
+  line("own", FormatBytes(info.own_bytes));
+  line("limit", record.max_size == 0
+                    ? "none"
+                    : fmt::format("{} of {}", FormatBytes(info.limited_bytes), FormatBytes(record.max_size)));
   line("shared", fmt::format("{} in {} layers", FormatBytes(info.shared_bytes), record.layers.size()));
   for (const auto& [name, value] : record.parameters) line("setting", name + '=' + value);
   if (info.alive.server) line("socket", info.socket_directory);

@@ -54,6 +54,7 @@ BranchInfo Describe(const std::string& home, BranchRecord record, const std::map
     const bool shared = used != uses.end() && used->second > 1;
     (shared ? info.shared_bytes : info.own_bytes) += Allocated(LayerDirectory(home, layer.id));
   }
+  info.limited_bytes = LimitedBytes(home, record);
   info.record = std::move(record);
   return info;
 }
@@ -102,20 +103,21 @@ Status DropBranch(LockedBranch& branch) {
   return io::RemoveTree(branch.directory.path());
 }
 
-Status SetParameters(LockedBranch& branch, const std::vector<std::pair<std::string, std::string>>& set,
-                     const std::vector<std::string>& unset) {
+Status ChangeBranch(LockedBranch& branch, const BranchChanges& changes) {
   auto& parameters = branch.record.parameters;
-  for (const auto& [typed, value] : set) {
+  for (const auto& [typed, value] : changes.set) {
     const std::string name = LowerCase(typed);
     PGS_TRY(CheckParameter(name));
     parameters[name] = value;
   }
-  for (const auto& typed : unset) {
+  for (const auto& typed : changes.unset) {
     if (parameters.erase(LowerCase(typed)) == 0) {
       return Fail(ErrorCode::kNotFound, Quoted(typed) + " is not set for branch " + Quoted(branch.record.name));
     }
   }
-  return branch.Save();
+  branch.record.max_size = changes.max_size.value_or(branch.record.max_size);
+  PGS_TRY(branch.Save());
+  return changes.max_size ? LimitRunning(branch.directory, *changes.max_size) : Status{};
 }
 
 Status RelocateBranch(LockedBranch& branch, const std::string& path) {

@@ -20,10 +20,14 @@ Status RenameBranch(LockedBranch& branch, const std::string& new_name);
 // were made from it keep what they share.
 Status DropBranch(LockedBranch& branch);
 
-// Settings of its server, from its next start on. `set`: name and value; `unset`: names. kUsage for those that keep a
-// branch safe (IsGuarded).
-Status SetParameters(LockedBranch& branch, const std::vector<std::pair<std::string, std::string>>& set,
-                     const std::vector<std::string>& unset);
+struct BranchChanges {
+  std::vector<std::pair<std::string, std::string>> set;  // parameters of its server, and their values
+  std::vector<std::string> unset;                        // names
+  std::optional<uint64_t> max_size;                      // bytes; 0: no limit
+};
+// All of them or none. Parameters are in force from the next start on, max_size at once. kUsage for parameters that
+// keep a branch safe (IsGuarded).
+Status ChangeBranch(LockedBranch& branch, const BranchChanges& changes);
 
 // The source lies at `path` (absolute, resolved) now. kInvalidArgument where that is not the same backup: another
 // system, pg_control, backup_label, or other files. kBusy while it runs.
@@ -34,9 +38,10 @@ struct BranchInfo {
   Liveness alive;
   std::string state;  // "running", "stopped", "starting", "crashed"
   std::string socket_directory;
-  std::string parent;         // the name of the branch it was made from, as it is now; empty where that is gone
-  uint64_t own_bytes = 0;     // on disk, of its own: gone with it
-  uint64_t shared_bytes = 0;  // on disk, of layers that other branches stand on too
+  std::string parent;          // the name of the branch it was made from, as it is now; empty where that is gone
+  uint64_t limited_bytes = 0;  // on disk, of what max_size bounds: its own layers
+  uint64_t own_bytes = 0;      // on disk, of its own: gone with it
+  uint64_t shared_bytes = 0;   // on disk, of layers that other branches stand on too
 };
 // Of all branches, by name. Takes no lock, and touches no mount.
 Result<std::vector<BranchInfo>> ListBranches(const std::string& home);

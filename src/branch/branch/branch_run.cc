@@ -100,7 +100,7 @@ class Rise {
     if (auto ready = server_.AwaitLogin(); !ready) return std::unexpected(std::move(ready).error());
     PGS_TRY(server_.MakeReady());
     FreeProcessors();
-    return {};
+    return record.max_size == 0 ? Status{} : LimitRunning(directory, record.max_size);
   }
 
   BroughtUp Finish() {
@@ -172,6 +172,12 @@ Result<Liveness> LookAt(const BranchDirectory& directory) {
   PGS_ASSIGN(const auto mount, fuse::FindMount(directory.mountpoint()));
   alive.mounted = mount.has_value();
   return alive;
+}
+
+Status LimitRunning(const BranchDirectory& directory, uint64_t max_bytes) {
+  auto client = worker::ControlClient::Connect(directory.control());
+  if (client) return client->Limit(max_bytes);
+  return client.error().code() == ErrorCode::kNotFound ? Status{} : Fail(std::move(client).error());
 }
 
 Result<BroughtUp> BringUp(const LockedBranch& branch, std::shared_ptr<const image::Image> image,

@@ -7,6 +7,7 @@
 
 #include <sys/types.h>
 
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -17,6 +18,9 @@
 
 namespace pgstrata::branch {
 
+// What the changes of a branch that runs may take, from now on (layer::Volume::Limit). Without a worker: no effect.
+Status LimitRunning(const BranchDirectory& directory, uint64_t max_bytes);
+
 // What of a branch lives now. Needs no lock.
 struct Liveness {
   std::optional<pid_t> server;  // the postmaster
@@ -25,9 +29,10 @@ struct Liveness {
 };
 Result<Liveness> LookAt(const BranchDirectory& directory);
 
-// Mounts and starts the server, and returns the client's login when it answers and was looked over. Nothing of an
-// earlier run is left (ClearAway). On an error nothing is left either, and the volume was closed in order unless
-// `closed_in_order` says otherwise.
+// Mounts and starts the server, and returns the client's login when it answers and was looked over. The branch's
+// max_size is in force from then on: recovery has all the room that it needs, for what was committed is written.
+// Nothing of an earlier run is left (ClearAway). On an error nothing is left either, and the volume was closed in order
+// unless `closed_in_order` says otherwise.
 struct BroughtUp {
   Login login;
   std::string server_version;

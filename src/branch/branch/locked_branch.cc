@@ -71,7 +71,6 @@ Result<std::unique_ptr<layer::Volume>> OpenVolume(const std::string& home, const
   return layer::Volume::Open({.image = std::move(image),
                               .layers = std::move(layers),
                               .owner = {owner.uid, owner.gid},
-                              .max_bytes = record.max_size,
                               .own_from = record.layers_at_creation});
 }
 
@@ -86,6 +85,14 @@ Result<LayerRecord> AddLayer(const std::string& home, std::string_view id) {
 Status RemoveLayers(const std::string& home, const std::vector<std::string>& layers) {
   for (const auto& layer : layers) PGS_TRY(io::RemoveTree(LayerDirectory(home, layer)));
   return {};
+}
+
+uint64_t LimitedBytes(const std::string& home, const BranchRecord& record) {
+  uint64_t bytes = 0;
+  for (size_t i = record.layers_at_creation; i < record.layers.size(); ++i) {
+    bytes += io::AllocatedBytes(LayerDirectory(home, record.layers[i].id)).value_or(0);
+  }
+  return bytes;
 }
 
 }  // namespace pgstrata::branch

@@ -39,7 +39,7 @@ Result<LockedBranch> LockBranch(const std::string& home, std::string_view name, 
 Result<io::UserIdentity> OwnerOf(const BranchRecord& record);
 // The image below all its layers, unchanged since the branch was made. kNotFound, kCorrupt with what to do about it.
 Result<std::shared_ptr<image::DirectoryImage>> OpenSource(const LockedBranch& branch);
-// The volume of `record`; nobody serves it.
+// The volume of `record`, without a limit; nobody serves it.
 Result<std::unique_ptr<layer::Volume>> OpenVolume(const std::string& home, const BranchRecord& record,
                                                   std::shared_ptr<const image::Image> image);
 
@@ -47,5 +47,7 @@ Result<std::unique_ptr<layer::Volume>> OpenVolume(const std::string& home, const
 std::string NewLayerId(std::string_view id);
 Result<LayerRecord> AddLayer(const std::string& home, std::string_view id);
 Status RemoveLayers(const std::string& home, const std::vector<std::string>& layers);
+// Bytes on disk of what max_size bounds: the branch's own layers.
+uint64_t LimitedBytes(const std::string& home, const BranchRecord& record);
 
 }  // namespace pgstrata::branch

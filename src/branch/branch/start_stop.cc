@@ -48,6 +48,18 @@ std::vector<std::string> UseWhatWasMerged(LockedBranch& branch, const BranchEven
   return {};
 }
 
+// Where it is full, whoever starts it wants to know that before the next write fails.
+void WarnOfLimit(const LockedBranch& branch, const BranchEvents& events) {
+  const auto& record = branch.record;
+  if (record.max_size == 0) return;
+  const uint64_t held = LimitedBytes(branch.home, record);
+  if (held < record.max_size / 8 * 7) return;  // the rest is held back (layer::Volume::Limit)
+  events.warning(fmt::format(
+      "branch {0} holds {1} of at most {2}: tables can hardly grow, or not at all; make room by removing, or let it have "
+      "more: pgstrata branch set {0} max-size=SIZE",
+      record.name, FormatBytes(held), FormatBytes(record.max_size)));
+}
+
 }  // namespace
 
 Result<StartResult> StartBranch(LockedBranch& branch, const BranchEvents& events) {
@@ -71,11 +83,14 @@ Result<StartResult> StartBranch(LockedBranch& branch, const BranchEvents& events
   branch.record.login_role = up->login.role;
   branch.record.login_superuser = up->login.superuser;
   PGS_TRY(SetState(branch, BranchState::kRunning));
+  WarnOfLimit(branch, events);
   return StartResult::kStarted;
 }
 
 Result<bool> StopBranch(LockedBranch& branch, const BranchEvents& events) {
   if (branch.record.state == BranchState::kStopped) return false;
+  // What is committed is written, by this checkpoint or by the recovery that would follow without it.
+  if (branch.record.max_size != 0) PGS_TRY(LimitRunning(branch.directory, 0));
   PGS_TRY(StopServerFast(branch.directory, events));
   PGS_ASSIGN(const Liveness alive, LookAt(branch.directory));
   if (alive.worker) branch.record.logical_bytes = MeasureTree(branch.directory.mountpoint());

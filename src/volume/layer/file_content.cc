@@ -1,6 +1,7 @@
 #include "volume/layer/file_content.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <cstring>
 #include <optional>
 #include <utility>
@@ -81,6 +82,7 @@ vfs::FsResult<std::optional<size_t>> FileContent::ReadOnce(uint64_t offset, Muta
 }
 
 vfs::FsResult<size_t> FileContent::Read(uint64_t offset, MutableBytes out) {
+  if (offset < lost_end_ && offset + out.size() > lost_begin_) return vfs::FsError(EIO);
   size_t done = 0;
   while (done < out.size()) {
     const auto count = ReadOnce(offset + done, out.subspan(done));

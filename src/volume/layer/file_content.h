@@ -57,7 +57,9 @@ class FileContent {
 
   vfs::FsResult<size_t> Read(uint64_t offset, MutableBytes out);
   // All of `bytes`, or an error after a part of them. Until the map names them, new blocks are not seen by anybody: a
-  // failed write leaves the old bytes in every block that was not in the layer yet.
+  // failed write leaves the old bytes in every block that was not in the layer yet. What failed behind the end of the
+  // file is EIO to read until it is written or cut off: a kernel that writes back late takes the file for as long as it
+  // was to be, and would show zeros.
   vfs::FsStatus Write(uint64_t offset, ByteView bytes);
   // [offset, offset + length) becomes zeros; extends the file as Write does. Gives space back.
   vfs::FsStatus WriteZeros(uint64_t offset, uint64_t length);
@@ -114,6 +116,7 @@ class FileContent {
   Blob& Top();
   vfs::FsStatus WriteInBlock(uint64_t offset, ByteView bytes);
   vfs::FsStatus WriteBlocks(uint64_t first, ByteView bytes, uint64_t end_of_write);
+  [[nodiscard]] bool HasRoom(uint64_t begin, uint64_t end) const;
   vfs::FsStatus WriteData(uint64_t first, ByteView bytes);
   vfs::FsStatus Zero(uint64_t offset, uint64_t end);
   vfs::FsStatus ZeroInBlock(uint64_t offset, uint64_t length);
@@ -126,6 +129,8 @@ class FileContent {
   void Apply(Change&& change);
   void SetData(uint64_t begin, uint64_t end);
   void Free(uint64_t begin, uint64_t end);
+  void NoteLost(uint64_t begin, uint64_t end);
+  void NoteWritten(uint64_t begin, uint64_t end);
   void AppendLength(Blob& blob, uint64_t size);
   void AppendSynced(Blob& blob);
   void NotePosition(uint64_t position);
@@ -148,6 +153,10 @@ class FileContent {
   std::vector<Freed> freed_;
   bool removed_ = false;
   std::atomic<uint64_t> log_position_ = 0;
+  // Bytes behind the end of the file that could not be written lie in [lost_begin_, lost_end_). Changed with
+  // change_mutex_ held:
+  std::atomic<uint64_t> lost_begin_ = UINT64_MAX;
+  std::atomic<uint64_t> lost_end_ = 0;
 };
 
 }  // namespace pgstrata::layer

@@ -77,7 +77,9 @@ vfs::FsStatus FileContent::Write(uint64_t offset, ByteView bytes) {
   if (offset > kMaxFileSize || bytes.size() > kMaxFileSize - offset) return vfs::FsError(EFBIG);
   const std::scoped_lock lock(change_mutex_);
   Top();
-  if (const auto status = PrepareTail(offset + bytes.size()); !status) return status;
+  const uint64_t begin = offset;
+  const uint64_t end_of_write = offset + bytes.size();
+  if (const auto status = PrepareTail(end_of_write); !status) return status;
   while (!bytes.empty()) {
     const uint64_t in_block = offset % kBlockSize;
     const bool whole = in_block == 0 && bytes.size() >= kBlockSize;
@@ -85,11 +87,30 @@ vfs::FsStatus FileContent::Write(uint64_t offset, ByteView bytes) {
     const uint64_t count = whole ? bytes.size() - bytes.size() % kBlockSize : std::min<uint64_t>(room, bytes.size());
     const ByteView piece = bytes.first(count);
     const auto status = whole ? WriteBlocks(BlockOf(offset), piece, offset + count) : WriteInBlock(offset, piece);
-    if (!status) return status;
+    if (!status) {
+      NoteLost(std::max(offset, newest_->length), end_of_write);
+      return status;
+    }
     offset += count;
     bytes = bytes.subspan(count);
   }
+  NoteWritten(begin, end_of_write);
   return {};
+}
+
+void FileContent::NoteLost(uint64_t begin, uint64_t end) {
+  if (begin >= end) return;
+  lost_begin_ = std::min<uint64_t>(lost_begin_, begin);
+  lost_end_ = std::max<uint64_t>(lost_end_, end);
+}
+
+// Of what was lost an end is known again; a piece in the middle is not worth knowing.
+void FileContent::NoteWritten(uint64_t begin, uint64_t end) {
+  if (begin <= lost_begin_ && end > lost_begin_) lost_begin_ = end;
+  if (end >= lost_end_ && begin < lost_end_) lost_end_ = begin;
+  if (lost_begin_ < lost_end_) return;
+  lost_begin_ = UINT64_MAX;
+  lost_end_ = 0;
 }
 
 // A part of one block.
@@ -115,11 +136,28 @@ vfs::FsStatus FileContent::WriteInBlock(uint64_t offset, ByteView bytes) {
   return WriteBlocks(block, whole, end);
 }
 
+// For what of the blocks [begin, end) is not in the topmost layer.
+bool FileContent::HasRoom(uint64_t begin, uint64_t end) const {
+  if (!stack_.limited()) return true;
+  const uint64_t shown_end = BlocksFor(newest_->base_limit);  // behind that there is nothing to change
+  uint64_t missing = 0;
+  bool grows = false;
+  for (uint64_t at = begin; at < end;) {
+    const BlockRun run = newest_->map.RunAt(at, end);
+    if (run.state != BlockState::kData) {
+      missing += run.end - at;
+      grows = grows || run.end > shown_end;
+    }
+    at = run.end;
+  }
+  grows = grows && end * kBlockSize > kSmallFile;
+  return missing == 0 || stack_.HasRoom(missing, grows ? LayerStack::Purpose::kGrowth : LayerStack::Purpose::kChange);
+}
+
 vfs::FsStatus FileContent::WriteData(uint64_t first, ByteView bytes) {
   Blob& blob = *newest_;
   const uint64_t end = first + bytes.size() / kBlockSize;
-  const BlockRun run = blob.map.RunAt(first, end);
-  if ((run.state != BlockState::kData || run.end != end) && !stack_.HasRoom(end - first)) return vfs::FsError(ENOSPC);
+  if (!HasRoom(first, end)) return vfs::FsError(ENOSPC);
   blob.unsynced = true;
   return blob.data.WriteAt(first * kBlockSize, bytes);
 }
@@ -229,6 +267,7 @@ void FileContent::Free(uint64_t begin, uint64_t end) { freed_.push_back({newest_
 vfs::FsStatus FileContent::Resize(uint64_t size) {
   if (size > kMaxFileSize) return vfs::FsError(EFBIG);
   const std::scoped_lock lock(change_mutex_);
+  NoteWritten(size, UINT64_MAX);
   if (size < Top().length) return Shrink(size);
   if (const auto status = PrepareTail(size); !status) return status;
   Grow(size);
@@ -304,7 +343,7 @@ vfs::FsStatus FileContent::Allocate(vfs::AllocationMode mode, uint64_t offset, u
     if (const auto status = Zero(offset, std::min(end, blob.length)); !status) return status;
   }
   if (!mode.punch_hole && stack_.durable()) {
-    if (!stack_.HasRoom(BlocksFor(length))) return vfs::FsError(ENOSPC);
+    if (!HasRoom(BlockOf(offset), BlocksFor(end))) return vfs::FsError(ENOSPC);
     if (const auto status = blob.data.Reserve(offset, length); !status) return status;
   }
   if (mode.keep_size) return {};

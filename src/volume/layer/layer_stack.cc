@@ -1,10 +1,17 @@
 #include "volume/layer/layer_stack.h"
 
+#include <algorithm>
+
+#include "foundation/base/log.h"
+
 namespace pgstrata::layer {
 namespace {
 
 constexpr int kIndexShift = 48;
 constexpr uint64_t kPlaceMask = (uint64_t{1} << kIndexShift) - 1;
+// Of a limit, what only changes get.
+constexpr uint64_t kReservePart = 8;
+constexpr uint64_t kMostReserve = 64 << 20;
 
 uint64_t PositionOf(const Layer& layer, uint64_t place) { return uint64_t{layer.index()} << kIndexShift | place; }
 
@@ -24,12 +31,34 @@ std::vector<Layer*> LayerStack::layers() const {
   return all;
 }
 
-bool LayerStack::HasRoom(uint64_t blocks) const {
-  if (max_bytes_ == 0) return true;
+uint64_t LayerStack::HeldBlocks() const {
   const std::scoped_lock lock(mutex_);
-  uint64_t have = blocks;
-  for (size_t i = own_from_; i < layers_.size(); ++i) have += layers_[i]->data_blocks.value();
-  return have <= max_bytes_ / kBlockSize;
+  uint64_t held = 0;
+  for (size_t i = own_from_; i < layers_.size(); ++i) held += layers_[i]->data_blocks.value();
+  return held;
+}
+
+void LayerStack::Limit(uint64_t max_bytes) {
+  refusal_reported_ = false;
+  if (max_bytes == 0) {
+    growth_limit_ = change_limit_ = kUnlimited;
+    return;
+  }
+  const uint64_t reserve = std::min(max_bytes / kReservePart, kMostReserve);
+  growth_limit_ = (max_bytes - reserve) / kBlockSize;
+  change_limit_ = std::max(max_bytes / kBlockSize, HeldBlocks() + reserve / kBlockSize);
+}
+
+bool LayerStack::HasRoom(uint64_t blocks, Purpose purpose) const {
+  const uint64_t limit = purpose == Purpose::kGrowth ? growth_limit_ : change_limit_;
+  if (limit == kUnlimited) return true;
+  const uint64_t held = HeldBlocks();
+  if (held + blocks <= limit) return true;
+  if (!refusal_reported_.exchange(true)) {
+    log::Warning("the volume is full by its own limit: it holds {} bytes, and {} would come to them; that is ENOSPC",
+                 held * kBlockSize, blocks * kBlockSize);
+  }
+  return false;
 }
 
 uint64_t LayerStack::Append(Layer& layer, const Record& record) {

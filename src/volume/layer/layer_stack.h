@@ -18,17 +18,24 @@ namespace pgstrata::layer {
 // Safe from several threads; Push is not called beside changes of the volume (the gate of Volume sees to that).
 class LayerStack {
  public:
-  // `max_bytes`: what the layers from `own_from` on may hold, 0 for no bound. `durable`: the topmost layer has a log.
-  LayerStack(bool durable, uint64_t max_bytes, size_t own_from)
-      : durable_(durable), max_bytes_(max_bytes), own_from_(own_from) {}
+  // `durable`: the topmost layer has a log. `own_from`: what Limit bounds is the layers from this index on.
+  LayerStack(bool durable, size_t own_from) : durable_(durable), own_from_(own_from) {}
 
   void Push(std::unique_ptr<Layer> layer);
   [[nodiscard]] Layer& top() const { return *top_.load(std::memory_order_acquire); }
   [[nodiscard]] bool durable() const { return durable_; }
   [[nodiscard]] std::vector<Layer*> layers() const;
 
-  // Whether `blocks` more may come into the topmost layer.
-  [[nodiscard]] bool HasRoom(uint64_t blocks) const;
+  // As Volume::Limit.
+  void Limit(uint64_t max_bytes);
+  [[nodiscard]] bool limited() const { return growth_limit_.load(std::memory_order_relaxed) != kUnlimited; }
+  // What new blocks in the topmost layer are for.
+  enum class Purpose {
+    kChange,  // of what was there, or of a small file
+    kGrowth,
+  };
+  // Whether `blocks` more may come into the topmost layer. Two that ask at once may both be let in.
+  [[nodiscard]] bool HasRoom(uint64_t blocks, Purpose purpose) const;
 
   // The rest for durable stacks only.
   // Appends to the log of `layer`; returns the position behind the record.
@@ -41,9 +48,15 @@ class LayerStack {
   [[nodiscard]] bool IsDurable(uint64_t position) const;
 
  private:
+  static constexpr uint64_t kUnlimited = UINT64_MAX;
+  [[nodiscard]] uint64_t HeldBlocks() const;
+
   const bool durable_;
-  const uint64_t max_bytes_;
   const size_t own_from_;
+  // In blocks:
+  std::atomic<uint64_t> growth_limit_ = kUnlimited;
+  std::atomic<uint64_t> change_limit_ = kUnlimited;
+  mutable std::atomic<bool> refusal_reported_ = false;
   std::atomic<Layer*> top_ = nullptr;
   mutable std::mutex mutex_;
   // Guarded by mutex_; what it points to lives as long as the stack:

@@ -56,9 +56,7 @@ struct StackOptions {
   size_t max_open_files = 0;  // as in VolumeOptions
   // Every change is EROFS; nothing is written and no lock is taken. Nobody may write the topmost layer meanwhile.
   bool read_only = false;
-  // Bytes that the layers from index `own_from` on may hold; beyond that a write is ENOSPC. 0: no bound.
-  uint64_t max_bytes = 0;
-  size_t own_from = 0;
+  size_t own_from = 0;              // Limit bounds the layers from this index on
   LayerStorage* storage = nullptr;  // null: the file system of this machine
 };
 
@@ -95,6 +93,11 @@ class Volume final : public vfs::FileSystem {
   // layer on top does no harm, one that is forgotten loses what is in it. An error means that nothing changed.
   // kUnsupported for an ephemeral volume and a read-only one.
   Result<FreezeReport> Freeze(const std::string& new_layer);
+  // From now on the layers from `own_from` on hold no more than `max_bytes`; 0: no bound, as it is without this call.
+  // Beyond that a write is ENOSPC. An eighth of it, at most 64 MiB, is held back for changes of what files hold already
+  // and for files of up to 1 MiB, so that a full volume can still be tidied up; they have as much left where it holds
+  // more than that at this call. Removing, and writing again what is in the topmost layer, is never refused.
+  void Limit(uint64_t max_bytes) { stack_.Limit(max_bytes); }
   // As MakeLink, wherever it leads to: a way out of the volume that its owner wants.
   vfs::FsResult<vfs::Attributes> MakeTrustedLink(vfs::Inode parent, std::string_view name, std::string_view target,
                                                  vfs::Owner owner);

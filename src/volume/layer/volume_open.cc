@@ -111,7 +111,6 @@ struct Volume::Parts {
   size_t max_open_files = 0;
   vfs::Owner owner;
   uint64_t root_inode = 0;
-  uint64_t max_bytes = 0;
   size_t own_from = 0;
 };
 
@@ -119,7 +118,7 @@ Volume::Volume(Parts parts)
     : image_(std::move(parts.image)),
       read_only_(parts.read_only),
       open_files_(parts.max_open_files != 0 ? parts.max_open_files : DefaultOpenFiles()),
-      stack_(parts.durable, parts.max_bytes, parts.own_from),
+      stack_(parts.durable, parts.own_from),
       journal_(stack_),
       inodes_(*image_, stack_, open_files_, counters_, parts.owner, parts.root_inode),
       names_(*image_, inodes_, journal_) {}
@@ -176,7 +175,6 @@ Result<std::unique_ptr<Volume>> Volume::OpenStack(StackOptions options, const im
                   .max_open_files = options.max_open_files,
                   .owner = options.owner,
                   .root_inode = files.empty() ? RandomRootNumber() : files.back().header.root_inode,
-                  .max_bytes = options.max_bytes,
                   .own_from = options.own_from}));
   for (size_t i = 0; i < files.size(); ++i) {
     const bool written = i + 1 == files.size() && !options.read_only;

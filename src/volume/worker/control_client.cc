@@ -88,6 +88,13 @@ Result<Frozen> ControlClient::Freeze(const std::string& new_layer, std::chrono::
   return frozen;
 }
 
+Status ControlClient::Limit(uint64_t max_bytes, std::chrono::milliseconds timeout) {
+  codec::Json request = Request("limit");
+  request["max_bytes"] = max_bytes;
+  PGS_TRY(Ask(request, timeout));
+  return {};
+}
+
 Status ControlClient::Sync(std::chrono::milliseconds timeout) {
   PGS_TRY(Ask(Request("sync"), timeout));
   return {};

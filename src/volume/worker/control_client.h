@@ -33,6 +33,8 @@ class ControlClient {
   // The topmost layer is frozen, and the empty one in the directory `new_layer` on top of it. An error of the worker
   // means that nothing changed; where `sealed` is an error, each flush tries again to seal it.
   Result<Frozen> Freeze(const std::string& new_layer, std::chrono::milliseconds timeout = kLong);
+  // Bounds what the volume's own layers hold, from now on; 0: no bound (layer::Volume::Limit).
+  Status Limit(uint64_t max_bytes, std::chrono::milliseconds timeout = kPatience);
   // What reached the volume is durable.
   Status Sync(std::chrono::milliseconds timeout = kLong);
   // Unmounts, makes everything durable, and waits until the process is gone and its locks are free. kBusy, naming who

@@ -158,6 +158,7 @@ Result<codec::Json> KeptService::Answer(const codec::Json& request) {
   if (name == "stat") return Stat(IsTrue(request, "reset"));
   if (name == "freeze") return Freeze(TextOf(request, "layer"));
   if (name == "quit") return Quit(IsTrue(request, "force"));
+  if (name == "limit") return Limit(request);
   if (name == "sync") {
     PGS_TRY(volume_.flush());
     return codec::Json::object();
@@ -199,6 +200,14 @@ Result<codec::Json> KeptService::Freeze(const std::string& directory) {
   answer["sealed"] = frozen.sealed.has_value();
   if (!frozen.sealed) answer["why"] = frozen.sealed.error().message();
   return answer;
+}
+
+Result<codec::Json> KeptService::Limit(const codec::Json& request) {
+  if (!request.contains("max_bytes") || !request["max_bytes"].is_number_unsigned()) {
+    return Fail(ErrorCode::kInvalidArgument, "limit wants a number of bytes as \"max_bytes\"");
+  }
+  volume_.limit(NumberOf(request, "max_bytes"));
+  return codec::Json::object();
 }
 
 Result<codec::Json> KeptService::Quit(bool force) {

@@ -47,6 +47,7 @@ class KeptService {
   Result<codec::Json> Answer(const codec::Json& request);
   [[nodiscard]] codec::Json Stat(bool reset) const;
   Result<codec::Json> Freeze(const std::string& directory);
+  Result<codec::Json> Limit(const codec::Json& request);
   Result<codec::Json> Quit(bool force);
 
   Event WaitForEvent(int timeout_ms);

@@ -28,7 +28,8 @@ Result<KeptWorker> StartKeptWorker(layer::Volume& volume, const KeptWorkerOption
                             .close = [&volume] { return volume.Close(); },
                             .tend = [&volume] { return volume.Tend(); },
                             .freeze = [&volume](const std::string& layer) { return Freeze(volume, layer); },
-                            .facts = [&volume] { return FactsOf(volume); }};
+                            .facts = [&volume] { return FactsOf(volume); },
+                            .limit = [&volume](uint64_t max_bytes) { volume.Limit(max_bytes); }};
   return StartKeptWorker(served, options);
 }
 

@@ -94,6 +94,8 @@ struct ServedVolume {
   // Freezes the topmost layer and puts the empty one in `directory` on top. An error means that nothing changed.
   std::function<Result<Frozen>(const std::string& directory)> freeze;
   std::function<Facts()> facts;
+  // Bounds what the layers above the shared ones hold, in bytes; 0: no bound.
+  std::function<void(uint64_t max_bytes)> limit;
 };
 // The same for anything that can be served.
 Result<KeptWorker> StartKeptWorker(const ServedVolume& volume, const KeptWorkerOptions& options);
