@@ -24,6 +24,9 @@ void AddUnmountCommand(CommandLine& line);
 // `trailing` is what stood after "--": arguments of the client.
 void AddOpenCommand(CommandLine& line, std::vector<std::string> trailing);
 
+// All of them.
+void AddCommands(CommandLine& line, const std::vector<std::string>& trailing);
+
 // Parses and runs; errors are printed to `output.err`. Returns the exit status (docs/exit-status.md).
 int RunProgram(std::vector<std::string> arguments, Output& output);
 

@@ -35,11 +35,7 @@ std::vector<std::string> TakeTrailing(std::vector<std::string>& arguments) {
 
 }  // namespace
 
-int RunProgram(std::vector<std::string> arguments, Output& output) {
-  if (!arguments.empty() && arguments.front() == "umount") arguments.front() = "unmount";
-  CommandLine line("Every PostgreSQL backup is a database you can open", "pgstrata " PGSTRATA_VERSION,
-                   "pgstrata COMMAND --help describes a command. Exit statuses: docs/exit-status.md.");
-  const auto trailing = TakeTrailing(arguments);
+void AddCommands(CommandLine& line, const std::vector<std::string>& trailing) {
   AddOpenCommand(line, trailing);
   AddBranchCommand(line, trailing);
   AddMountCommand(line);
@@ -51,6 +47,13 @@ int RunProgram(std::vector<std::string> arguments, Output& output) {
   AddCatCommand(line);
   AddDoctorCommand(line);
   AddDemoCommand(line);
+}
+
+int RunProgram(std::vector<std::string> arguments, Output& output) {
+  if (!arguments.empty() && arguments.front() == "umount") arguments.front() = "unmount";
+  CommandLine line("Every PostgreSQL backup is a database you can open", "pgstrata " PGSTRATA_VERSION,
+                   "pgstrata COMMAND --help describes a command. Exit statuses: docs/exit-status.md.");
+  AddCommands(line, TakeTrailing(arguments));
   const auto parsed = line.Parse(std::move(arguments), output);
   if (const int* said = std::get_if<int>(&parsed)) return *said;
   const auto status = std::get<Action>(parsed)(output);
