@@ -12,7 +12,6 @@ namespace {
 using namespace std::chrono_literals;
 using ::testing::HasSubstr;
 
-
 INSTANTIATE_TEST_SUITE_P(Branch, KeptBranches, ::testing::Bool(),
                          [](const auto& info) { return info.param ? "WithoutRoot" : "AsUs"; });
 

@@ -26,7 +26,6 @@ namespace {
 using namespace std::chrono_literals;
 using ::testing::HasSubstr;
 
-
 class Endings : public ::testing::Test {
  protected:
   static void SetUpTestSuite() {

@@ -16,7 +16,6 @@ namespace {
 
 using namespace std::chrono_literals;
 
-
 void AppendListing(const std::string& directory, const std::string& depth, std::string& text) {
   const auto names = io::ListDirectory(directory);
   if (!names) return;

@@ -17,7 +17,6 @@ using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-
 TEST_F(Traps, Trap25TheMountBelongsToTheServersUser) {
   PostgresCluster cluster;
   cluster.Start();

@@ -15,7 +15,6 @@ namespace fs = std::filesystem;
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 
-
 TEST_F(Traps, Trap19NothingIsArchived) {
   PostgresCluster cluster;
   cluster.Start();

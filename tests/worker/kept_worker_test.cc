@@ -353,6 +353,7 @@ TEST_F(KeptWorkerTest, StatAnswersUnderLoadAndBesideOthers) {
     for (;;) static_cast<void>(io::WriteWholeFile(in_mount("load"), block));
   }
   std::vector<std::thread> threads;
+  threads.reserve(4);
   std::atomic<int> answers = 0;
   for (int i = 0; i < 4; ++i) {
     threads.emplace_back([&] {
@@ -497,6 +498,7 @@ TEST_F(KeptWorkerTest, AMountThatAnotherNamespaceHasIsServedOn) {
 TEST_F(KeptWorkerTest, ManyQuitsAtOnceAreAllAnswered) {
   KeptWorker worker = Start();
   std::vector<std::thread> threads;
+  threads.reserve(8);
   for (int i = 0; i < 8; ++i) {
     threads.emplace_back([&] {
       auto client = ControlClient::Connect(options_.control_socket);

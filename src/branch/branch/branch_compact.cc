@@ -37,12 +37,6 @@ uint64_t BytesOnDisk(const std::string& home, const std::vector<std::string>& la
   });
 }
 
-std::vector<std::string> DirectoriesOf(const std::string& home, std::span<const LayerRecord> layers) {
-  std::vector<std::string> directories;
-  for (const auto& layer : layers) directories.push_back(LayerDirectory(home, layer.id));
-  return directories;
-}
-
 std::vector<std::string> IdsOf(std::span<const LayerRecord> layers) {
   std::vector<std::string> ids;
   for (const auto& layer : layers) ids.push_back(layer.id);
@@ -143,8 +137,8 @@ class Compaction {
   Status MergeInto(const std::string& merged, const std::vector<std::string>& run) {
     const auto first = std::ranges::find(record_.layers, run.front(), &LayerRecord::id);
     const auto below = static_cast<size_t>(first - record_.layers.begin());
-    layer::MergeOptions options{.below = DirectoriesOf(home_, std::span(record_.layers).first(below)),
-                                .run = DirectoriesOf(home_, std::span(record_.layers).subspan(below, run.size())),
+    layer::MergeOptions options{.below = LayerDirectories(home_, std::span(record_.layers).first(below)),
+                                .run = LayerDirectories(home_, std::span(record_.layers).subspan(below, run.size())),
                                 .directory = merged,
                                 .image = nullptr,
                                 .progress = [this](uint64_t done, uint64_t all) { return Tell(done, all); }};

@@ -52,11 +52,10 @@ Status FillTop(LockedBranch& branch, std::shared_ptr<const image::Image> image, 
 
 // The facts of a branch that does not run, read through its volume.
 Result<ClusterFacts> InspectBranch(const LockedBranch& branch, std::shared_ptr<const image::Image> image) {
-  std::vector<std::string> directories;
-  for (const auto& layer : branch.record.layers) directories.push_back(LayerDirectory(branch.home, layer.id));
-  PGS_ASSIGN(const auto volume,
-             layer::Volume::Open(
-                 {.image = std::move(image), .layers = std::move(directories), .owner = {}, .read_only = true}));
+  PGS_ASSIGN(const auto volume, layer::Volume::Open({.image = std::move(image),
+                                                     .layers = LayerDirectories(branch.home, branch.record.layers),
+                                                     .owner = {},
+                                                     .read_only = true}));
   return InspectCluster(branch.record.name, [&](std::string_view path) { return vfs::ReadFileAt(*volume, path); });
 }
 

@@ -63,13 +63,18 @@ Result<std::shared_ptr<image::DirectoryImage>> OpenSource(const LockedBranch& br
   return std::shared_ptr(*std::move(image));
 }
 
+std::vector<std::string> LayerDirectories(const std::string& home, std::span<const LayerRecord> layers) {
+  std::vector<std::string> directories;
+  directories.reserve(layers.size());
+  for (const auto& layer : layers) directories.push_back(LayerDirectory(home, layer.id));
+  return directories;
+}
+
 Result<std::unique_ptr<layer::Volume>> OpenVolume(const std::string& home, const BranchRecord& record,
                                                   std::shared_ptr<const image::Image> image) {
   PGS_ASSIGN(const auto owner, OwnerOf(record));
-  std::vector<std::string> layers;
-  for (const auto& layer : record.layers) layers.push_back(LayerDirectory(home, layer.id));
   return layer::Volume::Open({.image = std::move(image),
-                              .layers = std::move(layers),
+                              .layers = LayerDirectories(home, record.layers),
                               .owner = {owner.uid, owner.gid},
                               .own_from = record.layers_at_creation});
 }

@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -43,6 +44,8 @@ Result<std::shared_ptr<image::DirectoryImage>> OpenSource(const LockedBranch& br
 Result<std::unique_ptr<layer::Volume>> OpenVolume(const std::string& home, const BranchRecord& record,
                                                   std::shared_ptr<const image::Image> image);
 
+// Where they lie, in their order.
+std::vector<std::string> LayerDirectories(const std::string& home, std::span<const LayerRecord> layers);
 // An id for a layer of the branch `id`; a new, empty one; and the removal of layers that stand in no stack.
 std::string NewLayerId(std::string_view id);
 Result<LayerRecord> AddLayer(const std::string& home, std::string_view id);

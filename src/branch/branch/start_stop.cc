@@ -54,10 +54,11 @@ void WarnOfLimit(const LockedBranch& branch, const BranchEvents& events) {
   if (record.max_size == 0) return;
   const uint64_t held = LimitedBytes(branch.home, record);
   if (held < record.max_size / 8 * 7) return;  // the rest is held back (layer::Volume::Limit)
-  events.warning(fmt::format(
-      "branch {0} holds {1} of at most {2}: tables can hardly grow, or not at all; make room by removing, or let it have "
-      "more: pgstrata branch set {0} max-size=SIZE",
-      record.name, FormatBytes(held), FormatBytes(record.max_size)));
+  events.warning(
+      fmt::format("branch {0} holds {1} of at most {2}: tables can hardly grow, or not at all; make room by removing, "
+                  "or let it have "
+                  "more: pgstrata branch set {0} max-size=SIZE",
+                  record.name, FormatBytes(held), FormatBytes(record.max_size)));
 }
 
 }  // namespace

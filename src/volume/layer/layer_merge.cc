@@ -86,6 +86,7 @@ class LayerMerge {
   }
   StackState Stack() {
     std::vector<LayerState*> stack;
+    stack.reserve(below_.size() + 1);
     for (LayerState& layer : below_) stack.push_back(&layer);
     stack.push_back(&merged_.state());
     return StackState(stack);

@@ -30,8 +30,8 @@ class StorageFile {
   // Reserves room for [offset, offset + length) without changing the size or what is read. kUnsupported where the host
   // cannot.
   virtual Status Allocate(uint64_t offset, uint64_t length) = 0;
-  // [offset, offset + length) of `from`, a file of the same storage, comes to the same place here: shared where the host
-  // can do that, else copied. kCorrupt where `from` ends before.
+  // [offset, offset + length) of `from`, a file of the same storage, comes to the same place here: shared where the
+  // host can do that, else copied. kCorrupt where `from` ends before.
   virtual Status CopyFrom(const StorageFile& from, uint64_t offset, uint64_t length) = 0;
   // Bytes and length become durable. After a failure nobody knows what is.
   virtual Status DataSync() = 0;

@@ -178,9 +178,11 @@ Result<std::unique_ptr<Volume>> Volume::OpenStack(StackOptions options, const im
                   .own_from = options.own_from}));
   for (size_t i = 0; i < files.size(); ++i) {
     const bool written = i + 1 == files.size() && !options.read_only;
+    io::FileLock layer_lock;
+    if (written) std::swap(layer_lock, lock);
     auto log = written ? std::make_unique<LayerLog>(files[i].log, files[i].header, files[i].end) : nullptr;
     volume->stack_.Push(std::make_unique<Layer>(files[i].directory, storage, volume->open_files_, volume->counters_, i,
-                                                std::move(log), written ? std::move(lock) : io::FileLock()));
+                                                std::move(log), std::move(layer_lock)));
   }
   for (const NodePtr& node : state.Build(volume->inodes_, volume->stack_, distrusted)) {
     volume->journal_.NoteChange(*node);

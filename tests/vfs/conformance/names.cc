@@ -12,7 +12,6 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
-
 timespec Moment(time_t seconds, long nanoseconds) { return {.tv_sec = seconds, .tv_nsec = nanoseconds}; }
 
 TEST_P(FileSystemConformance, RootIsADirectoryAndItsOwnParent) {

@@ -8,8 +8,7 @@
 
 namespace pgstrata::vfs {
 
-namespace {
-}  // namespace
+namespace {}  // namespace
 
 void WriteTree(FileSystem& fs, const Tree& tree) {
   for (const auto& [path, content] : tree) {
