@@ -78,10 +78,10 @@ TEST_P(BranchCrash, WhatWasAcknowledgedIsThereWhoeverIsKilled) {
     ASSERT_GT(worker, 0);
     ASSERT_GT(postmaster, 0);
     if (round % 3 != 1) {
-      EXPECT_EQ(::kill(worker, SIGKILL), 0);
+      EXPECT_TRUE(KillAndWait(worker));
     }
     if (round % 3 != 0) {
-      EXPECT_EQ(::kill(postmaster, SIGKILL), 0);
+      EXPECT_TRUE(KillAndWait(postmaster));
     }
     if (round % 3 == 0) std::this_thread::sleep_for(100ms);  // a server without its volume may go on for a while
     Do({"start", "test"});
@@ -103,7 +103,7 @@ TEST_P(BranchCrash, WhatWasAcknowledgedIsThereWhoeverIsKilled) {
 TEST_P(BranchCrash, ServerThatLostItsVolumeIsEndedBeforeAnotherMount) {
   Do({"create", "test", "--from", Source(), "--start"});
   const pid_t postmaster = Postmaster("test");
-  ASSERT_EQ(::kill(Worker("test"), SIGKILL), 0);
+  ASSERT_TRUE(KillAndWait(Worker("test")));
   EXPECT_THAT(LeftBehind(), HasSubstr("\"test\" lost the process that served it"));
   EXPECT_EQ(Shown("test", "state"), "crashed");
   Do({"start", "test"});
@@ -113,7 +113,7 @@ TEST_P(BranchCrash, ServerThatLostItsVolumeIsEndedBeforeAnotherMount) {
 
 TEST_P(BranchCrash, DoctorRepairsABranchThatLostItsWorker) {
   Do({"create", "test", "--from", Source(), "--start"});
-  ASSERT_EQ(::kill(Worker("test"), SIGKILL), 0);
+  ASSERT_TRUE(KillAndWait(Worker("test")));
   const std::vector<std::string> repair = {PgstrataProgram::Path(), "doctor", "--repair"};
   if (without_root()) {
     TryRun(repair, {{"PGSTRATA_HOME", program_.home()}, {"PG_BIN", PostgresBin()}});
@@ -133,7 +133,7 @@ TEST_P(BranchCrash, EphemeralBranchIsNotTrustedAfterACrash) {
   // In order it is kept.
   Do({"restart", "test"});
   EXPECT_EQ(Sql("test", "select to_regclass('more') is null"), "f");
-  ASSERT_EQ(::kill(Worker("test"), SIGKILL), 0);
+  ASSERT_TRUE(KillAndWait(Worker("test")));
   EXPECT_THAT(Refused(65, {"start", "test"}), HasSubstr("cannot be trusted"));
   EXPECT_THAT(Refused(65, {"start", "test"}), HasSubstr("cannot be trusted")) << "nor the second time";
   Do({"reset", "test", "--force"});

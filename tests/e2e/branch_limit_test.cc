@@ -79,7 +79,7 @@ TEST_P(BranchLimit, FullBranchStartsAgainAndCanBeTidiedUp) {
 TEST_P(BranchLimit, FullBranchThatIsKilledStartsAgainAndCanBeTidiedUp) {
   Do({"create", "test", "--from", Source(), "--max-size", "32MB", "--start"});
   const int acknowledged = Fill(100);
-  ASSERT_EQ(::kill(Worker("test"), SIGKILL), 0);
+  ASSERT_TRUE(KillAndWait(Worker("test")));
   const auto started = Branch({"start", "test"});
   EXPECT_EQ(started.status.AsShell(), 0) << started.standard_error;
   EXPECT_THAT(started.standard_error, HasSubstr("max-size"));
@@ -92,7 +92,7 @@ TEST_P(BranchLimit, WhatWasCommittedIsThereAlsoBeyondTheLimit) {
   Do({"set", "test", "checkpoint_timeout=1h", "shared_buffers=256MB"});
   Do({"restart", "test"});
   Sql("test", "create table big as select i, repeat('x', 1000) as filler from generate_series(1, 40000) i");
-  ASSERT_EQ(::kill(Worker("test"), SIGKILL), 0);
+  ASSERT_TRUE(KillAndWait(Worker("test")));
   Do({"set", "test", "max-size=16MB"});
   const auto started = Branch({"start", "test"});
   EXPECT_EQ(started.status.AsShell(), 0) << started.standard_error;

@@ -178,7 +178,7 @@ TEST_F(Endings, KilledWorkerEndsTheSessionWithAnError) {
   io::Process process = program_.StartWaiting(Source());
   const pid_t worker = WorkerPid();
   ASSERT_GT(worker, 0);
-  ASSERT_EQ(::kill(worker, SIGKILL), 0);
+  ASSERT_TRUE(KillAndWait(worker));
   const auto status = process.Wait(kPatience);
   ASSERT_TRUE(status && *status);
   EXPECT_EQ((*status)->AsShell(), 74);
@@ -188,7 +188,7 @@ TEST_F(Endings, KilledWorkerEndsTheSessionWithAnError) {
 
 TEST_F(Endings, KilledServerLeavesNothing) {
   io::Process process = program_.StartWaiting(Source());
-  ASSERT_EQ(::kill(ServerPid(), SIGKILL), 0);
+  ASSERT_TRUE(KillAndWait(ServerPid()));
   ASSERT_TRUE(process.Signal(SIGTERM));
   ASSERT_TRUE(process.Wait(kPatience));
   EXPECT_EQ(program_.Leftovers(), "");
@@ -201,7 +201,7 @@ TEST_F(Endings, DoctorRepairsWhatNobodyCouldCleanUp) {
   ASSERT_EQ(::kill(worker, SIGSTOP), 0);
   ASSERT_TRUE(process.Signal(SIGKILL));
   ASSERT_TRUE(process.Wait(kPatience));
-  ASSERT_EQ(::kill(worker, SIGKILL), 0);
+  ASSERT_TRUE(KillAndWait(worker));
   ASSERT_TRUE(Eventually([&] { return !io::Exists("/proc/" + std::to_string(worker)); }));
   const auto seen = program_.Run({"doctor"});
   EXPECT_THAT(seen.standard_output, HasSubstr("left behind"));

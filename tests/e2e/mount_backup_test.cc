@@ -75,7 +75,7 @@ TEST_P(MountsAs, AKilledProcessLeavesErrorsAndWhatWasSynced) {
   test::Run({"/bin/sync", mnt() + "/synced", mnt()});
   const pid_t worker = WorkerPid();
   ASSERT_GT(worker, 0);
-  ASSERT_EQ(::kill(worker, SIGKILL), 0);
+  ASSERT_TRUE(KillAndWait(worker));
   ASSERT_TRUE(Eventually([&] {
     return !io::Exists("/proc/" + std::to_string(worker)) ||
            io::ReadWholeFile("/proc/" + std::to_string(worker) + "/stat").value_or(") Z").contains(") Z");

@@ -48,7 +48,7 @@ TEST_P(MountsAs, LosesNoAcknowledgedCommitWhenTheMountsProcessIsKilled) {
     }
   });
   ASSERT_TRUE(Eventually([&] { return acknowledged >= 20; }));
-  ASSERT_EQ(::kill(worker, SIGKILL), 0);
+  ASSERT_TRUE(KillAndWait(worker));
   client.join();
   EXPECT_TRUE(
       Eventually([&] { return TryRun({"/bin/cat", mnt() + "/PG_VERSION"}).standard_error.contains("not connected"); }));

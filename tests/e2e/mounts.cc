@@ -151,7 +151,7 @@ codec::Json Mounts::Stat(const std::string& place) const {
 pid_t Mounts::WorkerPid() const { return Stat(mnt()).value("pid", 0); }
 
 void Mounts::KillWorker() const {
-  ASSERT_EQ(::kill(WorkerPid(), SIGKILL), 0);
+  ASSERT_TRUE(KillAndWait(WorkerPid()));
   ASSERT_TRUE(Eventually([&] { return Run({"stat", mnt()}).status.AsShell() == 74; }));
 }
 

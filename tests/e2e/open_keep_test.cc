@@ -188,7 +188,7 @@ TEST_P(OpenKeep, KilledCommandLeavesTheBranchRunning) {
 
 TEST_P(OpenKeep, KilledWorkerEndsTheSessionAndLosesNothing) {
   io::Process process = OpenWaiting();
-  ASSERT_EQ(::kill(Worker("test"), SIGKILL), 0);
+  ASSERT_TRUE(KillAndWait(Worker("test")));
   EXPECT_EQ(StatusOf(process), 74) << Said();
   EXPECT_THAT(Said(), HasSubstr("ended while it was in use"));
   EXPECT_THAT(Said(), HasSubstr("pgstrata branch start test"));

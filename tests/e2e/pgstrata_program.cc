@@ -112,6 +112,13 @@ std::string PgstrataProgram::Leftovers() const {
   return text;
 }
 
+bool KillAndWait(pid_t pid) {
+  auto process = io::Process::Adopt(pid);
+  if (!process || !process->Signal(SIGKILL)) return false;
+  const auto ended = process->Wait(kPatience);
+  return ended && *ended;
+}
+
 std::string TreeState(const std::string& directory) {
   return Run({"/bin/sh", "-c",
               "cd \"$0\" && find . -printf '%p %y %m %s %T@ %l\\n' | LC_ALL=C sort && "

@@ -1,6 +1,8 @@
 // The built program, run as a user runs it, in a home of its own.
 #pragma once
 
+#include <sys/types.h>
+
 #include <chrono>
 #include <string>
 #include <vector>
@@ -40,6 +42,9 @@ class PgstrataProgram {
  private:
   TemporaryDirectory directory_;
 };
+
+// Kills any process, and waits until it is dead: until then it holds what it had, and may answer.
+bool KillAndWait(pid_t pid);
 
 // sha256 of every file below `directory`, for comparing before and after; with modes, sizes, times and link targets.
 std::string TreeState(const std::string& directory);

@@ -131,7 +131,7 @@ TEST_P(Versions, KeptBranchOfACrashedDirectoryRecoversOnceAndSurvivesACrash) {
   BranchQuery("kept", "delete from t where text = 'late'");
   const auto shown = codec::ParseJson(Branch({"show", "kept", "--json"}));
   ASSERT_TRUE(shown.has_value());
-  ASSERT_EQ(::kill((*shown)["server_pid"].get<pid_t>(), SIGKILL), 0);
+  ASSERT_TRUE(KillAndWait((*shown)["server_pid"].get<pid_t>()));
   Branch({"start", "kept"});
   EXPECT_EQ(BranchQuery("kept", "select count(*) from t"), "5000");
   Branch({"drop", "kept", "--force"});
