@@ -477,7 +477,7 @@ TEST_F(KeptWorkerTest, AMountThatAnotherNamespaceHasIsServedOn) {
   const std::string ready = directory_.path() + "/ready";
   const pid_t container = ::fork();
   if (container == 0) {
-    if (!test::EnterPrivateMounts()) ::_exit(1);
+    if (!test::EnterPrivateMounts(test::CopiedVolumes::kKept)) ::_exit(1);
     static_cast<void>(io::WriteWholeFile(ready, ""));
     for (;;) ::pause();
   }
