@@ -4,7 +4,9 @@
 #include <sys/wait.h>
 
 #include <cerrno>
+#include <chrono>
 #include <csignal>
+#include <thread>
 #include <utility>
 
 #include "foundation/base/log.h"
@@ -14,6 +16,8 @@
 
 namespace pgstrata::instance {
 namespace {
+
+using namespace std::chrono_literals;
 
 constexpr size_t kLongestSocketPath = 107;
 // How readily the kernel ends the server when memory runs out (-1000 to 1000, 0 is usual): a branch goes before the
@@ -61,6 +65,18 @@ std::vector<std::string> WritableFor(const ServerOptions& options) {
   return writable;
 }
 
+// A machine that refuses it once refuses it always. One that is short of something may have it a moment later, and a
+// server must not get the network because of that.
+Result<io::Process> SpawnWithoutNetwork(const io::SpawnOptions& spawn) {
+  auto process = io::Process::Spawn(spawn);
+  for (const auto pause : {10ms, 50ms, 200ms}) {
+    if (process || process.error().code() == ErrorCode::kPermission) break;
+    std::this_thread::sleep_for(pause);
+    process = io::Process::Spawn(spawn);
+  }
+  return process;
+}
+
 }  // namespace
 
 Result<Server> Server::Start(ServerOptions options) {
@@ -86,7 +102,7 @@ Result<Server> Server::Start(ServerOptions options) {
     spawn.may_write = io::WriteRestriction(WritableFor(options));
   }
   Server server;
-  auto process = io::Process::Spawn(spawn);
+  auto process = spawn.without_network ? SpawnWithoutNetwork(spawn) : io::Process::Spawn(spawn);
   if (!process && spawn.without_network) {
     spawn.without_network = false;
     process = io::Process::Spawn(spawn);
