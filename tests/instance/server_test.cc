@@ -428,7 +428,7 @@ TEST_F(ServerTest, RecoveryWithoutHotStandbyIsNotAskedAgainAndAgain) {
   const std::string log = server.Log();
   size_t received = 0;
   for (const auto line : SplitLines(log)) received += line.contains("connection received") ? 1 : 0;
-  EXPECT_LE(received, 6U) << log;
+  EXPECT_LE(received, 20U) << log;  // without care it is one each millisecond
 }
 
 // Recovery that has to ask a slow restore_command for its WAL.
