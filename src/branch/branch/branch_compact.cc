@@ -202,8 +202,8 @@ Result<BranchLock> EndMerge(const BranchDirectory& directory, const std::string&
     auto adopted = io::Process::Adopt(*merger);
     PGS_ASSIGN(const auto still, BranchLock::Merger(directory));
     if (still != merger) continue;  // it ended, and its number may be another's
-    PGS_ASSIGN(io::Process process, std::move(adopted));
-    PGS_TRY(process.End(SIGTERM, kGraceOfMerge));
+    if (!adopted) return std::unexpected(std::move(adopted).error());
+    PGS_TRY(adopted->End(SIGTERM, kGraceOfMerge));
   }
 }
 
