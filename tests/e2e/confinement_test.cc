@@ -33,6 +33,8 @@ struct Refusal {
 };
 // As for a process without CAP_SYS_ADMIN where user namespaces are not for everybody.
 constexpr Refusal kNoNetworkNamespaces{SYS_unshare, CLONE_NEWNET | CLONE_NEWUSER, EPERM};
+// As of a machine that has none left.
+constexpr Refusal kNamespacesExhausted{SYS_unshare, CLONE_NEWNET | CLONE_NEWUSER, EAGAIN};
 // As of a kernel that was built without it.
 constexpr Refusal kNoLandlock{SYS_landlock_create_ruleset, std::nullopt, ENOSYS};
 
@@ -94,7 +96,8 @@ TEST_P(Confinement, ANetworkThatCannotBeTakenAwayIsWarnedOfAndThere) {
   const auto refused = RunRefused(kNoNetworkNamespaces, OpenFor(cluster.data_directory(), connect));
   EXPECT_EQ(refused.status.AsShell(), 0) << refused.standard_error;
   EXPECT_EQ(refused.standard_output, "1\n");
-  EXPECT_THAT(refused.standard_error, AllOf(HasSubstr("warning"), HasSubstr(kSharedNetwork)));
+  EXPECT_THAT(refused.standard_error,
+              AllOf(HasSubstr("warning"), HasSubstr(kSharedNetwork), HasSubstr("not permitted")));
   EXPECT_EQ(production.TakeConnections(), 1);
   EXPECT_THAT(RunRefused(kNoNetworkNamespaces, {"doctor"}).standard_output, HasSubstr("share this machine's"));
 
@@ -102,6 +105,18 @@ TEST_P(Confinement, ANetworkThatCannotBeTakenAwayIsWarnedOfAndThere) {
   std::vector<std::string> allowed = OpenFor(cluster.data_directory(), "select 1");
   allowed.insert(allowed.begin() + 2, "--allow-network");
   EXPECT_THAT(RunRefused(kNoNetworkNamespaces, allowed).standard_error, Not(HasSubstr(kSharedNetwork)));
+  EXPECT_EQ(program_.Leftovers(), "");
+}
+
+// Warned of or not: who opens a backup on such a machine may not look at what is said there for the first time.
+TEST_P(Confinement, AServerIsNotGivenTheNetworkBecauseTheMachineIsShortOfSomething) {
+  PostgresCluster cluster;
+  cluster.Start();
+  cluster.Stop();
+  const auto refused = RunRefused(kNamespacesExhausted, OpenFor(cluster.data_directory(), "select 1"));
+  EXPECT_EQ(refused.status.AsShell(), 74) << refused.standard_error;
+  EXPECT_EQ(refused.standard_output, "");
+  EXPECT_THAT(refused.standard_error, HasSubstr("--allow-network"));
   EXPECT_EQ(program_.Leftovers(), "");
 }
 

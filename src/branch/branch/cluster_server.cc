@@ -40,9 +40,8 @@ Result<ClusterServer> ClusterServer::Start(ServerRequest request, ServerEvents e
 
 void ClusterServer::WarnOfFreedom() {
   if (!request_.allow_network && !server_.isolated()) {
-    events_.warning(
-        "the server shares this machine's network (pgstrata doctor tells why): extensions and programs "
-        "that it runs could reach other servers");
+    events_.warning("the server shares this machine's network (without one: " + server_.why_not_isolated() +
+                    "; pgstrata doctor tells more): extensions and programs that it runs could reach other servers");
   }
   if (!server_.confined() && request_.replays) {
     events_.warning(

@@ -65,12 +65,17 @@ std::vector<std::string> WritableFor(const ServerOptions& options) {
   return writable;
 }
 
-// A machine that refuses it once refuses it always. One that is short of something may have it a moment later, and a
-// server must not get the network because of that.
+// As machines say it that never allow a namespace: not to this user, not in this kernel, or none of them at all.
+bool NeverAllowed(const Error& error) {
+  const int number = error.system_errno();
+  return number == EPERM || number == EACCES || number == EINVAL || number == ENOSYS || number == ENOSPC;
+}
+
+// One that is short of something may have it a moment later, and a server must not get the network because of that.
 Result<io::Process> SpawnWithoutNetwork(const io::SpawnOptions& spawn) {
   auto process = io::Process::Spawn(spawn);
   for (const auto pause : {10ms, 50ms, 200ms}) {
-    if (process || process.error().code() == ErrorCode::kPermission) break;
+    if (process || NeverAllowed(process.error())) break;
     std::this_thread::sleep_for(pause);
     process = io::Process::Spawn(spawn);
   }
@@ -103,9 +108,15 @@ Result<Server> Server::Start(ServerOptions options) {
   }
   Server server;
   auto process = spawn.without_network ? SpawnWithoutNetwork(spawn) : io::Process::Spawn(spawn);
-  if (!process && spawn.without_network) {
+  if (!process && spawn.without_network && NeverAllowed(process.error())) {
+    server.why_not_isolated_ = process.error().message();
     spawn.without_network = false;
     process = io::Process::Spawn(spawn);
+  }
+  if (!process && spawn.without_network && !io::CanIsolateNetwork()) {
+    return Fail(
+        std::move(process).error().WithHint("this machine gave it no network namespace just now: try again, or let it "
+                                            "have the network with --allow-network"));
   }
   if (!process) return std::unexpected(std::move(process).error());
   server.process_ = *std::move(process);
@@ -131,6 +142,7 @@ Server& Server::operator=(Server&& other) noexcept {
   postmaster_ = std::move(other.postmaster_);
   owned_ = std::exchange(other.owned_, false);
   isolated_ = other.isolated_;
+  why_not_isolated_ = std::move(other.why_not_isolated_);
   confined_ = other.confined_;
   return *this;
 }

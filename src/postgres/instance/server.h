@@ -28,7 +28,8 @@ struct ServerOptions {
   Settings settings;  // by -c: they beat every file. They may change all but where the server listens
   io::Environment environment = io::CurrentEnvironment();  // every PG variable is removed from it
   // The server gets no network, loopback of its own aside, so that nothing that it runs reaches another server; where
-  // this machine does not allow that, it starts with the network and isolated() says so.
+  // this machine never allows that, it starts with the network and isolated() says so; where it fails otherwise, the
+  // server does not start.
   bool without_network = false;
   // Directories that the server may write with all below, besides its own, those for temporary files and devices; where
   // this kernel does not allow that, it may write whatever its user may, and confined() says so. Empty: no restriction.
@@ -71,6 +72,8 @@ class Server {
   [[nodiscard]] bool owned() const { return owned_; }
   // Whether it was started without a network.
   [[nodiscard]] bool isolated() const { return isolated_; }
+  // Where that was wanted and this machine does not allow it.
+  [[nodiscard]] const std::string& why_not_isolated() const { return why_not_isolated_; }
   // Whether what it may write is restricted.
   [[nodiscard]] bool confined() const { return confined_; }
   // What the server has logged since Start (its last MiB at most).
@@ -94,6 +97,7 @@ class Server {
   std::optional<PostmasterFile> postmaster_;  // as last read while it was starting
   bool owned_ = false;
   bool isolated_ = false;
+  std::string why_not_isolated_;
   bool confined_ = false;
 };
 
