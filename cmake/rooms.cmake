@@ -32,33 +32,33 @@ function(pgs_test name)
   gtest_discover_tests(test_${name} DISCOVERY_TIMEOUT 60 PROPERTIES ${properties})
 endfunction()
 
-# pgs_fuzz(NAME ROOMS pgdata): tests/fuzz/NAME_fuzz.cc as the libFuzzer program NAME_fuzz (preset fuzz). Its corpus, kept
-# in tests/data/fuzz/NAME_fuzz, holds every input that ever broke it.
+# pgs_fuzz(NAME ROOMS pgdata): tests/fuzz/NAME_fuzz.cc as the libFuzzer program NAME_fuzz, and as a test fuzz.NAME_fuzz that
+# replays its corpus and then searches for a few seconds. The corpus, kept in tests/data/fuzz/NAME_fuzz, holds every input
+# that ever broke it. The ROOMS are compiled with libFuzzer's coverage.
 function(pgs_fuzz name)
   cmake_parse_arguments(FUZZ "" "" "ROOMS;LIBRARIES" ${ARGN})
-  add_executable(${name}_fuzz ${CMAKE_SOURCE_DIR}/tests/fuzz/${name}_fuzz.cc)
-  target_include_directories(${name}_fuzz PRIVATE ${CMAKE_SOURCE_DIR} ${CMAKE_SOURCE_DIR}/src)
+  set(program ${name}_fuzz)
+  add_executable(${program} ${CMAKE_SOURCE_DIR}/tests/fuzz/${program}.cc)
+  target_include_directories(${program} PRIVATE ${CMAKE_SOURCE_DIR} ${CMAKE_SOURCE_DIR}/src)
   list(TRANSFORM FUZZ_ROOMS PREPEND pgstrata_)
-  target_link_libraries(${name}_fuzz PRIVATE ${FUZZ_ROOMS} ${FUZZ_LIBRARIES})
-  target_link_options(${name}_fuzz PRIVATE -fsanitize=fuzzer)
-  add_dependencies(fuzz_programs ${name}_fuzz)
-endfunction()
-
-# pgs_fuzz_tests(): every built fuzz target as a test that replays its corpus and then searches for a few seconds.
-function(pgs_fuzz_tests)
-  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/fuzz/*_fuzz.cc)
-  foreach(source ${sources})
-    get_filename_component(name ${source} NAME_WE)
-    set(found ${CMAKE_BINARY_DIR}/fuzz/${name})
-    file(MAKE_DIRECTORY ${found})
-    set(corpus ${CMAKE_SOURCE_DIR}/tests/data/fuzz/${name})
-    if(NOT EXISTS ${corpus})
-      set(corpus "")
-    endif()
-    add_test(NAME fuzz.${name}
-      COMMAND ${PGSTRATA_FUZZ_PROGRAMS}/${name} -max_total_time=${PGSTRATA_FUZZ_SECONDS} -timeout=10 -rss_limit_mb=1024
-              -verbosity=0 -artifact_prefix=${CMAKE_BINARY_DIR}/fuzz/crash-${name}- ${found} ${corpus})
-    math(EXPR limit "${PGSTRATA_FUZZ_SECONDS} + 120")
-    set_tests_properties(fuzz.${name} PROPERTIES TIMEOUT ${limit} LABELS fuzz)
+  target_link_libraries(${program} PRIVATE ${FUZZ_ROOMS} ${FUZZ_LIBRARIES})
+  foreach(target ${program} ${FUZZ_ROOMS})
+    target_compile_options(${target} PRIVATE -fsanitize=fuzzer-no-link)
   endforeach()
+  target_link_options(${program} PRIVATE -fsanitize=fuzzer)
+  add_dependencies(fuzz_programs ${program})
+  if(NOT PGSTRATA_TESTS)
+    return()
+  endif()
+  set(found ${CMAKE_BINARY_DIR}/fuzz/${program})
+  file(MAKE_DIRECTORY ${found})
+  set(corpus ${CMAKE_SOURCE_DIR}/tests/data/fuzz/${program})
+  if(NOT EXISTS ${corpus})
+    set(corpus "")
+  endif()
+  add_test(NAME fuzz.${program}
+    COMMAND ${program} -max_total_time=${PGSTRATA_FUZZ_SECONDS} -timeout=10 -rss_limit_mb=1024 -verbosity=0
+            -artifact_prefix=${CMAKE_BINARY_DIR}/fuzz/crash-${program}- ${found} ${corpus})
+  math(EXPR limit "${PGSTRATA_FUZZ_SECONDS} + 120")
+  set_tests_properties(fuzz.${program} PROPERTIES TIMEOUT ${limit} LABELS fuzz)
 endfunction()

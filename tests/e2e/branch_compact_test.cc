@@ -69,6 +69,21 @@ class DeepBranches : public KeptBranches {
 INSTANTIATE_TEST_SUITE_P(Users, DeepBranches, ::testing::Values(false),
                          [](const auto& info) { return info.param ? "WithoutRoot" : "AsUs"; });
 
+TEST_P(DeepBranches, StandOnSixteenLayersWithRowsInEach) {
+  constexpr int kDeep = 16;
+  std::vector<std::string> create = {"create", "b0", "--from", Source(), "--run", ""};
+  for (int i = 0; i < kDeep; ++i) {
+    create.back() =
+        program_.directory().WriteFile("rows.sql", "insert into t values (" + std::to_string(i) + ", 'deep')");
+    Do(create);
+    create[1] = Name(i + 1);
+    create[3] = Name(i);
+  }
+  Do({"create", Name(kDeep), "--from", Name(kDeep - 1), "--start"});
+  EXPECT_EQ(Shown(Name(kDeep), "layers"), "17");
+  EXPECT_EQ(Sql(Name(kDeep), "select count(*) from t where text = 'deep'"), "16");
+}
+
 TEST_P(DeepBranches, AreCompactedWhileSiblingsStayAsTheyWere) {
   MakeChain(20);
   Drop(0, 8);

@@ -1,6 +1,5 @@
 // --max-size: a branch that is full says so, keeps what was committed, starts again, and can be tidied up.
 #include <csignal>
-#include <thread>
 
 #include "foundation/base/text.h"
 #include "foundation/io/file.h"
@@ -17,31 +16,24 @@ class BranchLimit : public KeptBranches {
  protected:
   static constexpr uint64_t kMebibyte = 1 << 20;
 
-  [[nodiscard]] bool Try(const std::string& sql) const {
-    return Branch({"psql", "test", "--", "-XAtq", "-v", "ON_ERROR_STOP=1", "-c", sql}).status.AsShell() == 0;
-  }
-
   // Commits a mebibyte of table big at a time until that is refused, or `most`; how many were acknowledged.
   [[nodiscard]] int Fill(int most) const {
     Sql("test", "create table if not exists big (i int, filler text)");
-    int acknowledged = 0;
-    while (acknowledged < most && Try("insert into big select i, repeat('x', 1000) from generate_series(1, 920) i") &&
-           Try("checkpoint")) {
-      ++acknowledged;
+    std::vector<std::string> all = {"psql", "test", "--", "-XAtq", "-v", "ON_ERROR_STOP=1"};
+    for (int i = 0; i < most; ++i) {
+      for (const char* sql : {"insert into big select i, repeat('x', 1000) from generate_series(1, 920) i",
+                              "checkpoint", "select 'acknowledged'"}) {
+        all.insert(all.end(), {"-c", sql});
+      }
     }
-    return acknowledged;
+    return static_cast<int>(SplitLines(Branch(all).standard_output).size());
   }
 
   [[nodiscard]] uint64_t Held() const { return ParseDecimal(Shown("test", "limited_bytes")).value_or(0); }
 
   // Space is given back when what it was is durably gone.
   [[nodiscard]] bool HoldsSoonLessThan(uint64_t bytes) const {
-    const auto deadline = std::chrono::steady_clock::now() + 60s;
-    while (Held() >= bytes) {
-      if (std::chrono::steady_clock::now() > deadline) return false;
-      std::this_thread::sleep_for(100ms);
-    }
-    return true;
+    return Eventually([&] { return Held() < bytes; });
   }
 
   void ExpectItCanBeTidiedUp(int acknowledged) const {

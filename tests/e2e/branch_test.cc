@@ -82,21 +82,6 @@ TEST_P(KeptBranches, ParentIsDroppedWhileItsChildLives) {
   EXPECT_EQ(LeftBehind(), "");
 }
 
-TEST_P(KeptBranches, StandOnSixteenLayers) {
-  constexpr int kDeep = 16;
-  Do({"create", "b0", "--from", Source()});
-  for (int i = 0; i < kDeep; ++i) {
-    const std::string name = "b" + std::to_string(i);
-    Do({"start", name});
-    Sql(name, "insert into t values (" + std::to_string(10'000 + i) + ", 'deep')");
-    Do({"stop", name});
-    Do({"create", "b" + std::to_string(i + 1), "--from", name});
-  }
-  Do({"start", "b16"});
-  EXPECT_EQ(Shown("b16", "layers"), "17");
-  EXPECT_EQ(Sql("b16", "select count(*) from t where text = 'deep'"), "16");
-}
-
 // Nothing is written between: one more layer would only make reading slower.
 TEST_P(KeptBranches, ChildrenOfOneStateShareItsLayers) {
   Do({"create", "parent", "--from", Source()});

@@ -28,23 +28,9 @@ using ::testing::HasSubstr;
 
 class Endings : public ::testing::Test {
  protected:
-  static void SetUpTestSuite() {
-    cluster_ = std::make_unique<PostgresCluster>();
-    cluster_->Start();
-    cluster_->Psql("create table t as select i from generate_series(1, 1000) i");
-    cluster_->Stop();
-  }
-  static void TearDownTestSuite() { cluster_.reset(); }
-
-  static const std::string& Source() { return cluster_->data_directory(); }
-
-  static bool Eventually(const std::function<bool()>& condition) {
-    const auto deadline = std::chrono::steady_clock::now() + kPatience;
-    while (!condition()) {
-      if (std::chrono::steady_clock::now() > deadline) return false;
-      std::this_thread::sleep_for(20ms);
-    }
-    return true;
+  static const std::string& Source() {
+    static const std::string source = StoppedClusterWith("create table t as select i from generate_series(1, 1000) i");
+    return source;
   }
 
   // The session directory of the only session.
@@ -90,7 +76,6 @@ class Endings : public ::testing::Test {
   PgstrataProgram program_;
 
  private:
-  static inline std::unique_ptr<PostgresCluster> cluster_;
 };
 
 TEST_F(Endings, PsqlsStatusIsPassedOn) {
@@ -266,7 +251,7 @@ TEST_F(Endings, ClosedTerminalLeavesNothing) {
     return seen.contains("=#");
   })) << seen;
   // psql's prompt names the source.
-  EXPECT_THAT(seen, HasSubstr("data postgres=#"));
+  EXPECT_THAT(seen, HasSubstr(std::string(SplitLast(Source()).second) + " postgres=#"));
   ::close(terminal);
   int status = 0;
   ASSERT_EQ(::waitpid(pid, &status, 0), pid);

@@ -109,14 +109,8 @@ std::string KeptBranches::LeftBehind() const {
 }
 
 const std::string& KeptBranches::Source() {
-  static const PostgresCluster cluster;
-  static const std::string source = [] {
-    auto& made = const_cast<PostgresCluster&>(cluster);
-    made.Start();
-    made.Psql("create table t as select i, 'row ' || i as text from generate_series(1, 1000) i");
-    made.Stop();
-    return made.data_directory();
-  }();
+  static const std::string source =
+      StoppedClusterWith("create table t as select i, 'row ' || i as text from generate_series(1, 1000) i");
   return source;
 }
 

@@ -6,7 +6,6 @@
 #include <csignal>
 #include <cstring>
 #include <stdexcept>
-#include <thread>
 
 #include "foundation/base/text.h"
 #include "foundation/io/directory.h"
@@ -34,15 +33,6 @@ std::vector<pid_t> ServerProcesses(pid_t postmaster) {
 }
 
 }  // namespace
-
-bool Eventually(const std::function<bool()>& condition) {
-  const auto deadline = std::chrono::steady_clock::now() + kPatience;
-  while (!condition()) {
-    if (std::chrono::steady_clock::now() > deadline) return false;
-    std::this_thread::sleep_for(20ms);
-  }
-  return true;
-}
 
 HandStartedServer::HandStartedServer(std::string data_directory, const std::string& name,
                                      const TemporaryDirectory& place)
@@ -97,15 +87,10 @@ void HandStartedServer::Kill() {
 
 std::string HandStartedServer::Log() const { return io::ReadWholeFile(log_file_).value_or(""); }
 
-void Mounts::SetUpTestSuite() {
-  backup_ = std::make_unique<PostgresCluster>();
-  backup_->Start();
-  backup_->Psql("create table t as select i from generate_series(1, 1000) i");
-  backup_path_ = backup_->BaseBackup("backup", {"-X", "stream"});
-  backup_->Stop();
+const std::string& Mounts::Backup() {
+  static const std::string backup = BackupOfClusterWith("create table t as select i from generate_series(1, 1000) i");
+  return backup;
 }
-
-const std::string& Mounts::Backup() { return backup_path_; }
 
 Mounts::Mounts() {
   static_cast<void>(program_.directory().MakeDirectory("mnt"));

@@ -16,8 +16,6 @@
 
 namespace pgstrata::test {
 
-bool Eventually(const std::function<bool()>& condition);
-
 // `postgres -D DIRECTORY` on a private socket, with everything that was acknowledged on disk.
 class HandStartedServer {
  public:
@@ -45,8 +43,6 @@ class HandStartedServer {
 
 class Mounts : public ::testing::Test {
  protected:
-  static void SetUpTestSuite();
-  static void TearDownTestSuite() { backup_.reset(); }
   // A base backup of a cluster with a table t of the numbers 1 to 1000.
   static const std::string& Backup();
 
@@ -78,10 +74,6 @@ class Mounts : public ::testing::Test {
 
   PgstrataProgram program_;
   bool as_user_ = false;
-
- private:
-  static inline std::unique_ptr<PostgresCluster> backup_;
-  static inline std::string backup_path_;
 };
 
 // As us, and as an ordinary user, by the parameter.

@@ -16,8 +16,6 @@ using ::testing::HasSubstr;
 
 class OpenKeep : public KeptBranches {
  protected:
-  static constexpr auto kPatience = 60s;
-
   // `open SOURCE --keep test` with more arguments, to the end.
   [[nodiscard]] io::Captured Open(const std::vector<std::string>& arguments) const {
     std::vector<std::string> all = {"open", Source(), "--keep", "test"};
@@ -35,15 +33,6 @@ class OpenKeep : public KeptBranches {
                       Output());
     EXPECT_TRUE(Eventually([&] { return io::Exists(marker); })) << Said();
     return process;
-  }
-
-  static bool Eventually(const std::function<bool()>& condition) {
-    const auto deadline = std::chrono::steady_clock::now() + kPatience;
-    while (!condition()) {
-      if (std::chrono::steady_clock::now() > deadline) return false;
-      std::this_thread::sleep_for(20ms);
-    }
-    return true;
   }
 
   static int StatusOf(io::Process& process) {

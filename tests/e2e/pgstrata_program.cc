@@ -112,6 +112,15 @@ std::string PgstrataProgram::Leftovers() const {
   return text;
 }
 
+bool Eventually(const std::function<bool()>& condition) {
+  const auto deadline = std::chrono::steady_clock::now() + kPatience;
+  while (!condition()) {
+    if (std::chrono::steady_clock::now() > deadline) return false;
+    std::this_thread::sleep_for(20ms);
+  }
+  return true;
+}
+
 bool KillAndWait(pid_t pid) {
   auto process = io::Process::Adopt(pid);
   if (!process || !process->Signal(SIGKILL)) return false;

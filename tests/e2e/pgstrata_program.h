@@ -4,6 +4,7 @@
 #include <sys/types.h>
 
 #include <chrono>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -42,6 +43,9 @@ class PgstrataProgram {
  private:
   TemporaryDirectory directory_;
 };
+
+// Whether it comes true within kPatience.
+bool Eventually(const std::function<bool()>& condition);
 
 // Kills any process, and waits until it is dead: until then it holds what it had, and may answer.
 bool KillAndWait(pid_t pid);

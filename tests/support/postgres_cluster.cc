@@ -54,13 +54,13 @@ void RunInitdb(const std::string& directory, const ClusterOptions& options) {
   Run(std::move(argv));
 }
 
-// ctest runs every case as a process of its own, so the template is kept in the build directory, one for each way to
-// call initdb.
-std::string TemplateFor(const ClusterOptions& options) {
-  const std::string key = Run({PostgresProgram("postgres"), "--version"}) + std::to_string(::geteuid()) + ' ' +
-                          options.superuser + ' ' + Joined(options.initdb);
+// ctest runs every case as a process of its own, so what many of them need is kept in the build directory: a directory
+// for each `key`, which `make` makes.
+std::string Kept(const std::string& key, const std::function<void(const std::string& path)>& make) {
   const std::string cache = PGSTRATA_TEST_CLUSTERS;
-  const std::string kept = JoinPath(cache, std::to_string(std::hash<std::string>{}(key)));
+  const std::string full_key =
+      Run({PostgresProgram("postgres"), "--version"}) + std::to_string(::geteuid()) + ' ' + key;
+  const std::string kept = JoinPath(cache, std::to_string(std::hash<std::string>{}(full_key)));
   OrThrow(io::MakeDirectories(cache, 0755));
   Result<io::FileLock> lock = io::FileLock::TryAcquire(kept + ".lock");
   while (!lock) {
@@ -69,12 +69,19 @@ std::string TemplateFor(const ClusterOptions& options) {
     lock = io::FileLock::TryAcquire(kept + ".lock");
   }
   if (io::Exists(kept)) return kept;
-  const TemporaryDirectory work;
-  RunInitdb(work.Path("data"), options);
   OrThrow(io::RemoveTree(kept + ".new"));
-  CopyTree(work.Path("data"), kept + ".new");
+  make(kept + ".new");
   std::filesystem::rename(kept + ".new", kept);
   return kept;
+}
+
+// One for each way to call initdb.
+std::string TemplateFor(const ClusterOptions& options) {
+  return Kept(options.superuser + ' ' + Joined(options.initdb), [&](const std::string& path) {
+    const TemporaryDirectory work;
+    RunInitdb(work.Path("data"), options);
+    CopyTree(work.Path("data"), path);
+  });
 }
 
 bool NeedsOwnInitdb(const ClusterOptions& options) {
@@ -157,6 +164,25 @@ void CopyTree(const std::string& from, const std::string& to) {
 
 void GiveToPostgres(const std::string& path) {
   if (const auto user = PostgresUser()) OrThrow(io::ChangeOwner(path, user->uid, user->gid));
+}
+
+std::string StoppedClusterWith(const std::string& sql) {
+  return Kept("stopped " + sql, [&](const std::string& path) {
+    PostgresCluster cluster;
+    cluster.Start();
+    cluster.Psql(sql);
+    cluster.Stop();
+    CopyTree(cluster.data_directory(), path);
+  });
+}
+
+std::string BackupOfClusterWith(const std::string& sql) {
+  return Kept("backup " + sql, [&](const std::string& path) {
+    PostgresCluster cluster;
+    cluster.Start();
+    cluster.Psql(sql);
+    CopyTree(cluster.BaseBackup("backup", {"-X", "stream"}), path);
+  });
 }
 
 PostgresCluster::PostgresCluster(ClusterOptions options)

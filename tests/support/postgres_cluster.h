@@ -117,4 +117,9 @@ class PostgresCluster {
   io::Process server_;
 };
 
+// What many tests read and none may change, made once and kept in the build directory: the data directory of a cleanly
+// stopped cluster in which `sql` was run, and a base backup with its WAL of a running one.
+std::string StoppedClusterWith(const std::string& sql);
+std::string BackupOfClusterWith(const std::string& sql);
+
 }  // namespace pgstrata::test

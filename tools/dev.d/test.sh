@@ -1,6 +1,5 @@
 # ./dev test, fuzz and lint: everything that judges the code.
 
-FUZZ_SECONDS_NORMAL=5
 FUZZ_SECONDS_LONG=120
 
 # run_ctest BUILD_DIRECTORY [CTEST ARGUMENTS]: ends with ctest's own closing lines. Many tests wait, for servers and for each
@@ -19,9 +18,6 @@ dev_test() {
     shift
   fi
   dev_setup ${long:+--long}
-  build_preset fuzz fuzz_programs
-  configure asan -DPGSTRATA_FUZZ_PROGRAMS="$(readlink -f build/fuzz)/tests/fuzz" \
-    -DPGSTRATA_FUZZ_SECONDS=$FUZZ_SECONDS_NORMAL
   build_preset asan
   if [ -z "$long" ]; then
     run_ctest build/asan "$@"

@@ -157,7 +157,7 @@ Status EditOnce(layer::Volume& volume, const MountRequest& request, const Cluste
   }
   if (!configuration.empty() && !configuration.ends_with('\n')) configuration += '\n';
   configuration += SafeSettings(facts, recovery, HasTablespaces(*request.image));
-  PGS_TRY(MakeSafe(volume, {recovery.mode}, owner));
+  PGS_TRY(MakeSafe(volume, recovery.mode, owner));
   PGS_TRY(vfs::WriteFileAt(volume, kAutoConf, AsBytes(configuration), 0600, owner));
   return volume.Flush();
 }
@@ -239,7 +239,7 @@ class Mounting {
   [[nodiscard]] Result<std::string> ResolveFree(const std::string& own_directory) const {
     PGS_ASSIGN(std::string mountpoint, fuse::ResolveMountpoint(request_.mountpoint));
     PGS_ASSIGN(const auto mount, fuse::FindMount(mountpoint));
-    if (mount && mount->type == "fuse.pgstrata" && mount->source != own_directory) {
+    if (mount && mount->type == fuse::kMountType && mount->source != own_directory) {
       return Fail(Error(ErrorCode::kBusy, Quoted(mount->source) + " is mounted at " + Quoted(mountpoint) + " already")
                       .WithHint("pgstrata unmount " + mountpoint));
     }
