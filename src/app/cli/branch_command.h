@@ -1,4 +1,4 @@
-// What the commands of `pgstrata branch` share. Private to cmd_branch*.cc.
+// What the commands of `pgstrata branch` share. Private to cmd_branch*.cc and cmd_open_keep.cc.
 #pragma once
 
 #include <cstdint>
@@ -22,6 +22,9 @@ void AddBranchListCommands(CommandGroup& group);    // list show
 void AddBranchCompact(CommandGroup& group);
 // psql env logs. `trailing` is what stood after "--": psql's.
 void AddBranchClientCommands(CommandGroup& group, std::vector<std::string> trailing);
+
+// What a long command tells goes to the error stream; `quiet` leaves out all but warnings.
+branch::BranchEvents EventsOf(const SignalQueue& signals, Output& output, bool quiet = false);
 
 // Runs `work` with signals held back: it cleans up after itself, and a wait that may be given up ends. The exit status
 // is 128 + the signal where one came and the work did not succeed.

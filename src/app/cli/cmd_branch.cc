@@ -14,14 +14,21 @@
 
 namespace pgstrata::cli {
 
+branch::BranchEvents EventsOf(const SignalQueue& signals, Output& output, bool quiet) {
+  return {.warning =
+              [&output](const std::string& text) {
+                output.err << "pgstrata: warning: " << EscapeForTerminal(text) << std::endl;
+              },
+          .progress =
+              [&output, quiet](const std::string& text) {
+                if (!quiet) output.err << EscapeForTerminal(text) << std::endl;
+              },
+          .cancel_fd = signals.fd()};
+}
+
 Result<int> RunHeld(Output& output, const std::function<Status(const branch::BranchEvents& events)>& work) {
   PGS_ASSIGN(SignalQueue signals, SignalQueue::Create());
-  const branch::BranchEvents events{
-      .warning =
-          [&](const std::string& text) { output.err << "pgstrata: warning: " << EscapeForTerminal(text) << std::endl; },
-      .progress = [&](const std::string& text) { output.err << EscapeForTerminal(text) << std::endl; },
-      .cancel_fd = signals.fd()};
-  auto status = work(events);
+  auto status = work(EventsOf(signals, output));
   if (status) return kExitOk;
   if (const auto signal = signals.Take()) return kExitSignalBase + signal->number;
   return std::unexpected(std::move(status).error());

@@ -30,10 +30,6 @@ Result<branch::BranchInfo> RunningBranch(const std::string& name) {
                   .WithHint("pgstrata branch start " + name));
 }
 
-branch::Login LoginOf(const branch::BranchRecord& record) {
-  return {.role = record.login_role, .database = record.login_database, .superuser = record.login_superuser};
-}
-
 // A file without a name, which psql and those that it starts can read.
 Result<io::UniqueFd> MemoryFile(const std::string& text) {
   io::UniqueFd file(::memfd_create("psqlrc", 0));
@@ -51,7 +47,7 @@ Result<int> RunPsql(const std::string& name, const std::vector<std::string>& tra
   PGS_ASSIGN(auto argv, branch::PsqlCommand(installation));
   argv.insert(argv.end(), trailing.begin(), trailing.end());
   PGS_ASSIGN(const io::UniqueFd psqlrc, MemoryFile(branch::PsqlrcText(name)));
-  io::Environment environment = branch::ClientEnvironment(info.socket_directory, LoginOf(info.record));
+  io::Environment environment = branch::ClientEnvironment(info.socket_directory, branch::LoginOf(info.record));
   environment["PSQLRC"] = "/proc/self/fd/" + std::to_string(psqlrc.get());
   PGS_ASSIGN(auto client, ClientProcess::Start(argv, environment));
   PGS_ASSIGN(const auto end, client.Wait(signals, -1));
@@ -73,7 +69,7 @@ std::string QuoteForShell(const std::string& text) {
 
 Result<int> RunEnv(const std::string& name, Output& output) {
   PGS_ASSIGN(const auto info, RunningBranch(name));
-  const auto connection = branch::ConnectionEnvironment(info.socket_directory, LoginOf(info.record));
+  const auto connection = branch::ConnectionEnvironment(info.socket_directory, branch::LoginOf(info.record));
   std::string unset;
   for (const auto& variable : client::LibpqEnvironmentVariables()) {
     if (!connection.contains(variable)) unset += ' ' + variable;

@@ -3,6 +3,7 @@
 #include <ostream>
 #include <utility>
 
+#include "app/cli/branch_command.h"
 #include "app/cli/client_process.h"
 #include "app/cli/exit_status.h"
 #include "app/cli/open_command.h"
@@ -22,18 +23,6 @@ branch::BranchOptions KeptOptions(const OpenArguments& arguments) {
           .role = arguments.request.role,
           .allow_network = arguments.request.allow_network,
           .run_script = {}};
-}
-
-branch::BranchEvents KeptEvents(const OpenArguments& arguments, const SignalQueue& signals, Output& output) {
-  return {.warning =
-              [&output](const std::string& text) {
-                output.err << "pgstrata: warning: " << EscapeForTerminal(text) << std::endl;
-              },
-          .progress =
-              [&output, quiet = arguments.quiet](const std::string& text) {
-                if (!quiet) output.err << EscapeForTerminal(text) << std::endl;
-              },
-          .cancel_fd = signals.fd()};
 }
 
 Result<int> WorkOnBranch(const OpenArguments& arguments, const std::string& source_path, branch::KeptSession& session,
@@ -70,7 +59,7 @@ Result<int> RunOpenKept(const OpenArguments& arguments, source::ResolvedSource s
   auto opened = branch::KeptSession::Open(
       home, KeptOptions(arguments),
       {.path = source.path, .typed = arguments.source.source, .wal_archives = std::move(source.wal_archives)},
-      KeptEvents(arguments, signals, output));
+      EventsOf(signals, output, arguments.quiet));
   if (!opened) {
     if (const auto signal = signals.Take()) return kExitSignalBase + signal->number;
     return std::unexpected(std::move(opened).error());

@@ -28,8 +28,6 @@ constexpr auto kKillPatience = 5s;
 // With --force nobody is waited for longer than it takes to see that a worker does not answer.
 constexpr auto kForcePatience = 10s;
 
-constexpr std::string_view kMountType = "fuse.pgstrata";
-
 struct UnmountArguments {
   std::string place;
   std::string timeout = "60";
@@ -118,7 +116,7 @@ class Unmounting {
 // What is mounted at `place`, or, alive or dead, from the diff directory `place`, which may be a disk of its own.
 Result<std::optional<fuse::MountEntry>> FindMountOf(const std::string& place) {
   PGS_ASSIGN(auto mount, fuse::FindMount(place));
-  if (mount && mount->type == kMountType) return mount;
+  if (mount && mount->type == fuse::kMountType) return mount;
   PGS_ASSIGN(const auto ours, fuse::ListMounts());
   const auto from = std::ranges::find(ours, place, &fuse::MountEntry::source);
   if (from != ours.end()) return *from;
@@ -141,7 +139,7 @@ Result<int> RunUnmount(const UnmountArguments& arguments, Output& output) {
     PGS_TRY(EndUnseen(place, arguments.force, timeout));
     return kExitOk;
   }
-  if (mount->type != kMountType) {
+  if (mount->type != fuse::kMountType) {
     return Fail(ErrorCode::kInvalidArgument, "what is mounted at " + Quoted(place) + " is not a mount of pgstrata");
   }
   PGS_TRY(Unmounting(*std::move(mount), arguments.force, timeout, output.err).Run());

@@ -1,7 +1,6 @@
 #include "branch/branch/branch_compact.h"
 
 #include <fmt/core.h>
-#include <poll.h>
 
 #include <algorithm>
 #include <chrono>
@@ -39,6 +38,7 @@ uint64_t BytesOnDisk(const std::string& home, const std::vector<std::string>& la
 
 std::vector<std::string> IdsOf(std::span<const LayerRecord> layers) {
   std::vector<std::string> ids;
+  ids.reserve(layers.size());
   for (const auto& layer : layers) ids.push_back(layer.id);
   return ids;
 }
@@ -150,8 +150,7 @@ class Compaction {
   }
 
   Status Tell(uint64_t done, uint64_t all) {
-    pollfd cancel{events_.cancel_fd, POLLIN, 0};
-    if (events_.cancel_fd >= 0 && ::poll(&cancel, 1, 0) > 0) {
+    if (events_.IsCancelled()) {
       return Fail(ErrorCode::kCancelled, "the layers of branch " + Quoted(record_.name) + " stay as they are");
     }
     if (steady_clock::now() < next_progress_) return {};

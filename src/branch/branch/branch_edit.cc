@@ -49,12 +49,14 @@ BranchInfo Describe(const std::string& home, BranchRecord record, const std::map
   }
   if (const auto parent = names.find(record.parent); parent != names.end()) info.parent = parent->second;
   info.own_bytes = Allocated(directory.path() + "/wal") + Allocated(directory.origin());
-  for (const auto& layer : record.layers) {
-    const auto used = uses.find(layer.id);
+  for (size_t i = 0; i < record.layers.size(); ++i) {
+    const std::string& layer = record.layers[i].id;
+    const auto used = uses.find(layer);
     const bool shared = used != uses.end() && used->second > 1;
-    (shared ? info.shared_bytes : info.own_bytes) += Allocated(LayerDirectory(home, layer.id));
+    const uint64_t bytes = Allocated(LayerDirectory(home, layer));
+    (shared ? info.shared_bytes : info.own_bytes) += bytes;
+    if (i >= record.layers_at_creation) info.limited_bytes += bytes;
   }
-  info.limited_bytes = LimitedBytes(home, record);
   info.record = std::move(record);
   return info;
 }

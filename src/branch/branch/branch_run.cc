@@ -1,6 +1,5 @@
 #include "branch/branch/branch_run.h"
 
-#include <poll.h>
 #include <unistd.h>
 
 #include <chrono>
@@ -175,9 +174,8 @@ Result<Liveness> LookAt(const BranchDirectory& directory) {
 }
 
 Status LimitRunning(const BranchDirectory& directory, uint64_t max_bytes) {
-  auto client = worker::ControlClient::Connect(directory.control());
-  if (client) return client->Limit(max_bytes);
-  return client.error().code() == ErrorCode::kNotFound ? Status{} : Fail(std::move(client).error());
+  PGS_ASSIGN(auto client, worker::ControlClient::ConnectIfAlive(directory.control()));
+  return client ? client->Limit(max_bytes) : Status{};
 }
 
 Result<BroughtUp> BringUp(const LockedBranch& branch, std::shared_ptr<const image::Image> image,
@@ -212,8 +210,7 @@ Status StopServerFast(const BranchDirectory& directory, const BranchEvents& even
   while (true) {
     PGS_ASSIGN(const auto ended, server.Wait(kStopStep));
     if (ended) return {};
-    pollfd cancel{events.cancel_fd, POLLIN, 0};
-    if (events.cancel_fd >= 0 && ::poll(&cancel, 1, 0) > 0) {
+    if (events.IsCancelled()) {
       return Fail(ErrorCode::kCancelled, "the server still writes its checkpoint; it ends when that is done");
     }
   }

@@ -4,7 +4,6 @@
 //   - Nothing is removed but names that this program gives.
 #include "branch/branch/diff_directory.h"
 
-#include <fcntl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -26,7 +25,7 @@ using codec::Json;
 constexpr const char* kFormat = "pgstrata-diff";
 constexpr uint64_t kVersion = 1;
 constexpr const char* kRecordFile = "pgstrata.json";
-constexpr const char* kNewRecordFile = "pgstrata.json.new";
+constexpr const char* kNewRecordFile = "pgstrata.json.new";  // io::ReplaceFile's
 constexpr const char* kLockFile = "lock";
 
 bool IsOurs(std::string_view name) {
@@ -215,14 +214,7 @@ Result<DiffDirectory> DiffDirectory::Enter(const std::string& path) {
 }
 
 Status DiffDirectory::Publish(const DiffRecord& record) {
-  const std::string text = codec::FormatJson(ToJson(record), 2) + '\n';
-  {
-    PGS_ASSIGN(io::File file, io::File::Open(File(kNewRecordFile), O_WRONLY | O_CREAT | O_TRUNC));
-    PGS_TRY(file.WriteAt(0, AsBytes(text)));
-    PGS_TRY(file.DataSync());
-  }
-  PGS_TRY(io::Rename(File(kNewRecordFile), File(kRecordFile)));
-  PGS_TRY(io::SyncDirectory(path_));
+  PGS_TRY(io::ReplaceFile(File(kRecordFile), codec::FormatJson(ToJson(record), 2) + '\n'));
   record_ = record;
   return {};
 }

@@ -14,12 +14,12 @@ namespace pgstrata::branch {
 
 Result<std::unique_ptr<KeptSession>> KeptSession::Open(const std::string& home, const BranchOptions& options,
                                                        DirectorySource source, const BranchEvents& events) {
-  const Stopwatch watch;
+  StepTimes steps;
   PGS_ASSIGN(const auto made, CreateFromDirectory(home, options, std::move(source), events));
   PGS_ASSIGN(auto branch, LockBranch(home, made.name, "open --keep " + made.name));
   std::unique_ptr<KeptSession> session(new KeptSession(std::move(branch), events));
-  session->watch_ = watch;
-  session->Mark("create");
+  steps.Mark("create");
+  session->steps_ = std::move(steps);
   if (auto started = session->Start(); !started) {
     session->closed_ = true;
     if (const auto dropped = DropBranch(session->branch_); !dropped) events.warning(dropped.error().message());
@@ -32,12 +32,6 @@ KeptSession::~KeptSession() {
   if (const auto status = Close(); !status) events_.warning(status.error().message());
 }
 
-void KeptSession::Mark(std::string step) {
-  const double now = watch_.milliseconds();
-  steps_.push_back({std::move(step), now - last_mark_ms_});
-  last_mark_ms_ = now;
-}
-
 Status KeptSession::Start() {
   PGS_ASSIGN(installation_, FindServerPrograms(branch_.record.major_version, branch_.record.pg_bin));
   PGS_TRY(StartBranch(branch_, events_));
@@ -46,7 +40,7 @@ Status KeptSession::Start() {
     return Fail(ErrorCode::kIo, "the mount of branch " + Quoted(branch_.record.name) + " ended at once");
   }
   PGS_ASSIGN(worker_, io::Process::Adopt(*alive.worker));
-  Mark("start");
+  steps_.Mark("start");
   return {};
 }
 
@@ -56,10 +50,8 @@ Status KeptSession::WritePsqlrc() const {
 }
 
 io::Environment KeptSession::ClientEnvironment() const {
-  const auto& record = branch_.record;
-  io::Environment environment = branch::ClientEnvironment(
-      branch_.directory.socket_directory(),
-      {.role = record.login_role, .database = record.login_database, .superuser = record.login_superuser});
+  io::Environment environment =
+      branch::ClientEnvironment(branch_.directory.socket_directory(), LoginOf(branch_.record));
   environment["PSQLRC"] = PsqlrcPath();
   return environment;
 }
@@ -73,7 +65,7 @@ Status KeptSession::Close() {
   BranchEvents to_the_end = events_;
   to_the_end.cancel_fd = -1;
   PGS_TRY(StopBranch(branch_, to_the_end));
-  Mark("stop");
+  steps_.Mark("stop");
   return {};
 }
 

@@ -11,8 +11,7 @@
 
 #include "branch/branch/branch_create.h"
 #include "branch/branch/locked_branch.h"
-#include "branch/branch/session.h"
-#include "foundation/base/clock.h"
+#include "branch/branch/step_times.h"
 #include "foundation/base/error.h"
 #include "foundation/io/process.h"
 #include "postgres/instance/installation.h"
@@ -38,7 +37,7 @@ class KeptSession {
   [[nodiscard]] io::Environment ClientEnvironment() const;
   // Readable when the process that serves the branch has died.
   [[nodiscard]] int worker_pidfd() const { return worker_.pidfd(); }
-  [[nodiscard]] const std::vector<StepTime>& steps() const { return steps_; }
+  [[nodiscard]] const std::vector<StepTime>& steps() const { return steps_.times(); }
   // Bytes that the changes take on disk.
   [[nodiscard]] uint64_t LayerBytes() const;
 
@@ -50,15 +49,12 @@ class KeptSession {
   KeptSession(LockedBranch branch, const BranchEvents& events) : branch_(std::move(branch)), events_(events) {}
   Status Start();
   [[nodiscard]] std::string PsqlrcPath() const { return branch_.directory.conf() + "/psqlrc"; }
-  void Mark(std::string step);
 
   LockedBranch branch_;
   BranchEvents events_;
   instance::Installation installation_;
   io::Process worker_;
-  std::vector<StepTime> steps_;
-  Stopwatch watch_;
-  double last_mark_ms_ = 0;
+  StepTimes steps_;
   bool closed_ = false;
 };
 

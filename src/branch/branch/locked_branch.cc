@@ -1,5 +1,6 @@
 #include "branch/branch/locked_branch.h"
 
+#include <poll.h>
 #include <unistd.h>
 
 #include "branch/branch/source_fingerprint.h"
@@ -13,6 +14,11 @@ namespace {
 constexpr size_t kLayerDigits = 6;
 
 }  // namespace
+
+bool BranchEvents::IsCancelled() const {
+  pollfd cancel{cancel_fd, POLLIN, 0};
+  return cancel_fd >= 0 && ::poll(&cancel, 1, 0) > 0;
+}
 
 Status LockedBranch::Save() const {
   std::vector<std::string> orphans;
@@ -49,6 +55,10 @@ Result<io::UserIdentity> OwnerOf(const BranchRecord& record) {
   return Fail(
       Error(ErrorCode::kPermission, "branch " + Quoted(record.name) + " belongs to user " + Quoted(record.server_user))
           .WithHint("run pgstrata as that user or as root"));
+}
+
+Login LoginOf(const BranchRecord& record) {
+  return {.role = record.login_role, .database = record.login_database, .superuser = record.login_superuser};
 }
 
 Result<std::shared_ptr<image::DirectoryImage>> OpenSource(const LockedBranch& branch) {

@@ -11,6 +11,7 @@
 #include "backup/image/directory_image.h"
 #include "branch/branch/branch_directory.h"
 #include "branch/branch/catalogue.h"
+#include "branch/branch/login.h"
 #include "foundation/base/error.h"
 #include "volume/layer/volume.h"
 
@@ -21,6 +22,8 @@ struct BranchEvents {
   std::function<void(const std::string&)> warning;
   std::function<void(const std::string&)> progress;
   int cancel_fd = -1;  // readable: give up
+
+  [[nodiscard]] bool IsCancelled() const;
 };
 
 struct LockedBranch {
@@ -38,6 +41,8 @@ Result<LockedBranch> LockBranch(const std::string& home, std::string_view name, 
 
 // Whom its server runs as. kPermission where we are another user.
 Result<io::UserIdentity> OwnerOf(const BranchRecord& record);
+// Whom a client of it logs in as.
+Login LoginOf(const BranchRecord& record);
 // The image below all its layers, unchanged since the branch was made. kNotFound, kCorrupt with what to do about it.
 Result<std::shared_ptr<image::DirectoryImage>> OpenSource(const LockedBranch& branch);
 // The volume of `record`, without a limit; nobody serves it.

@@ -1,7 +1,5 @@
 #include "branch/branch/pending_merges.h"
 
-#include <fcntl.h>
-
 #include <algorithm>
 
 #include "foundation/base/text.h"
@@ -34,13 +32,7 @@ Status WritePending(const BranchDirectory& directory, const std::vector<PendingM
     for (const auto& layer : merge.replaces) text += ' ' + layer;
     text += '\n';
   }
-  const std::string path = PendingPath(directory);
-  const std::string fresh = path + ".new";
-  PGS_ASSIGN(io::File file, io::File::Open(fresh, O_WRONLY | O_CREAT | O_TRUNC));
-  PGS_TRY(file.WriteAt(0, AsBytes(text)));
-  PGS_TRY(file.DataSync());
-  PGS_TRY(io::Rename(fresh, path));
-  return io::SyncDirectory(directory.path());
+  return io::ReplaceFile(PendingPath(directory), text);
 }
 
 }  // namespace

@@ -38,15 +38,9 @@ Session::~Session() {
   if (const auto status = Close(); !status && events_.warning) events_.warning(status.error().message());
 }
 
-void Session::Mark(std::string step) {
-  const double now = watch_.milliseconds();
-  steps_.push_back({std::move(step), now - last_mark_ms_});
-  last_mark_ms_ = now;
-}
-
 Status Session::Plan() {
   PGS_ASSIGN(plan_, PlanCluster(*request_.image, request_.wal_archives, request_.pg_bin, request_.user));
-  Mark("plan");
+  steps_.Mark("plan");
   return {};
 }
 
@@ -77,7 +71,7 @@ Status Session::MakeVolume() {
   PGS_TRY(MakeSafe(*volume, plan_.recovery.mode, owner));
   first_login_ = GuessLogin(plan_.facts.major_version, plan_.facts.kind == ClusterKind::kStopped, request_.database,
                             [&](std::string_view path) { return vfs::ReadFileAt(*volume, std::string(path)); });
-  Mark("prepare");
+  steps_.Mark("prepare");
   start_processor_ = io::SharedProcessor::Enter();
   PGS_ASSIGN(worker_,
              worker::StartWorker(
@@ -85,7 +79,7 @@ Status Session::MakeVolume() {
                  {.log_file = directory_.worker_log(),
                   .on_parent_death = [path = directory_.path()] { static_cast<void>(EndServerOf(path)); },
                   .after_parent_death = [path = directory_.path()] { static_cast<void>(RemoveSession(path)); }}));
-  Mark("mount");
+  steps_.Mark("mount");
   return {};
 }
 
@@ -114,7 +108,7 @@ Status Session::StartServer() {
                                             .on_lost = [this] { TakeClientBack(); }}));
   start_processor_.Leave();
   if (auto ready = server_.AwaitLogin(); !ready) return std::unexpected(Explain(std::move(ready).error()));
-  Mark("server");
+  steps_.Mark("server");
   return {};
 }
 
@@ -156,7 +150,7 @@ Error Session::Explain(instance::StartError error) const {
 Status Session::MakeReady() {
   PGS_TRY(server_.MakeReady());
   FreeProcessors();
-  Mark("checks");
+  steps_.Mark("checks");
   return {};
 }
 

@@ -17,7 +17,7 @@
 #include "branch/branch/cluster_server.h"
 #include "branch/branch/server_settings.h"
 #include "branch/branch/session_directory.h"
-#include "foundation/base/clock.h"
+#include "branch/branch/step_times.h"
 #include "foundation/base/error.h"
 #include "foundation/io/process.h"
 #include "foundation/io/shared_processor.h"
@@ -35,11 +35,6 @@ struct OpenRequest {
   LibraryRequest libraries;
   bool allow_network = false;  // let the server reach the network: foreign servers, COPY PROGRAM
   bool no_text_index = false;  // keep the planner off indexes whose collation changed
-};
-
-struct StepTime {
-  std::string name;
-  double milliseconds = 0;
 };
 
 class Session;
@@ -71,7 +66,7 @@ class Session {
   [[nodiscard]] io::Environment ClientEnvironment() const;
   [[nodiscard]] const instance::Installation& installation() const { return plan_.installation; }
   [[nodiscard]] const SessionDirectory& directory() const { return directory_; }
-  [[nodiscard]] const std::vector<StepTime>& steps() const { return steps_; }
+  [[nodiscard]] const std::vector<StepTime>& steps() const { return steps_.times(); }
   // Readable when the worker has died, and with it the database.
   [[nodiscard]] int worker_pidfd() { return worker_.process().pidfd(); }
   // What it is: "online backup of 2026-11-20 21:05:39 UTC".
@@ -95,7 +90,6 @@ class Session {
   void FreeProcessors() const;
   void StartClientEarly();
   void TakeClientBack();
-  void Mark(std::string step);
 
   OpenRequest request_;
   OpenEvents events_;
@@ -106,9 +100,7 @@ class Session {
   fuse::StartedMount mount_;             // begun before there is a volume
   worker::Worker worker_;
   ClusterServer server_;
-  std::vector<StepTime> steps_;
-  Stopwatch watch_;
-  double last_mark_ms_ = 0;
+  StepTimes steps_;
   bool client_waits_ = false;  // it was told to start, and the server holds its connection
   bool closed_ = false;
 };

@@ -1,6 +1,5 @@
 #include "branch/branch/source_fingerprint.h"
 
-#include <fcntl.h>
 #include <fmt/core.h>
 
 #include <map>
@@ -8,7 +7,6 @@
 
 #include "foundation/base/text.h"
 #include "foundation/codec/sha256.h"
-#include "foundation/io/directory.h"
 #include "foundation/io/file.h"
 #include "postgres/pgdata/backup_label.h"
 #include "postgres/pgdata/control_file.h"
@@ -145,12 +143,7 @@ Status CheckSameBackup(const image::DirectoryImage& image, const std::string& pa
 }
 
 Status WriteFingerprints(const std::string& path, const Fingerprints& fingerprints) {
-  const std::string fresh = path + ".new";
-  PGS_ASSIGN(io::File file, io::File::Open(fresh, O_WRONLY | O_CREAT | O_TRUNC));
-  PGS_TRY(file.WriteAt(0, AsBytes(fingerprints.text)));
-  PGS_TRY(file.DataSync());
-  PGS_TRY(io::Rename(fresh, path));
-  return io::SyncDirectory(std::string(SplitLast(path).first));
+  return io::ReplaceFile(path, fingerprints.text);
 }
 
 }  // namespace pgstrata::branch

@@ -6,6 +6,7 @@
 #include <cerrno>
 
 #include "foundation/base/text.h"
+#include "foundation/io/directory.h"
 
 namespace pgstrata::io {
 namespace {
@@ -144,6 +145,18 @@ Result<std::string> ReadWholeFile(const std::string& path, uint64_t limit) {
 Status WriteWholeFile(const std::string& path, std::string_view content, mode_t mode) {
   PGS_ASSIGN(File file, File::Open(path, O_WRONLY | O_CREAT | O_TRUNC, mode));
   return file.WriteAt(0, AsBytes(content));
+}
+
+Status ReplaceFile(const std::string& path, std::string_view content) {
+  const std::string fresh = path + ".new";
+  {
+    PGS_ASSIGN(File file, File::Open(fresh, O_WRONLY | O_CREAT | O_TRUNC));
+    PGS_TRY(file.WriteAt(0, AsBytes(content)));
+    PGS_TRY(file.DataSync());
+  }
+  PGS_TRY(Rename(fresh, path));
+  const std::string directory = path.substr(0, path.rfind('/') + 1);
+  return SyncDirectory(directory.empty() ? "." : directory);
 }
 
 }  // namespace pgstrata::io

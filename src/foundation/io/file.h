@@ -52,5 +52,8 @@ class File {
 Result<std::string> ReadWholeFile(const std::string& path, uint64_t limit = 64ULL << 20);
 // Creates or replaces; not durable.
 Status WriteWholeFile(const std::string& path, std::string_view content, mode_t mode = 0600);
+// Creates or replaces, durable when it returns: whoever reads it, after a power cut too, finds the old content or the
+// new. `path`.new is used on the way, and left behind by an error. For one writer at a time.
+Status ReplaceFile(const std::string& path, std::string_view content);
 
 }  // namespace pgstrata::io

@@ -13,6 +13,7 @@
 #include "volume/fuse/operations.h"
 
 namespace pgstrata::fuse {
+
 Result<std::string> ResolveDirectory(const std::string& mountpoint) {
   PGS_ASSIGN(std::string resolved, io::ResolvePath(mountpoint));
   PGS_ASSIGN(const auto place, io::StatTarget(resolved));

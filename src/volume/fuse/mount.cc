@@ -75,11 +75,15 @@ io::UniqueFd OpenBdiDirectory() {
   return io::UniqueFd(::openat(own.get(), "class/bdi", O_PATH | O_DIRECTORY | O_CLOEXEC));
 }
 
-Status UnmountAsUser(const std::string& mountpoint, bool lazy) {
+std::vector<std::string> UnmountCommand(const std::string& mountpoint, bool lazy) {
   std::vector<std::string> argv{"fusermount3", "-u"};
   if (lazy) argv.emplace_back("-z");
   argv.insert(argv.end(), {"--", mountpoint});
-  PGS_ASSIGN(const auto run, io::RunAndCapture({.argv = argv}));
+  return argv;
+}
+
+Status UnmountAsUser(const std::string& mountpoint, bool lazy) {
+  PGS_ASSIGN(const auto run, io::RunAndCapture({.argv = UnmountCommand(mountpoint, lazy)}));
   if (run.status.AsShell() == 0) return {};
   const bool busy = run.standard_error.find("busy") != std::string::npos;
   return Fail(Error(busy ? ErrorCode::kBusy : ErrorCode::kIo,
@@ -142,6 +146,17 @@ Status Unmount(const std::string& mountpoint, const UnmountOptions& options) {
     WriteSetting(fmt::format("/sys/fs/fuse/connections/{}/abort", mount->device_minor), "1");
   }
   return UnmountAsUser(mountpoint, options.lazy);
+}
+
+Result<std::optional<io::Process>> BeginToDetach(const std::string& mountpoint) {
+  PGS_ASSIGN(const auto mount, FindMount(mountpoint));
+  if (!mount) return std::nullopt;
+  if (::geteuid() != 0) {
+    return io::Process::Spawn(
+        {.argv = UnmountCommand(mountpoint, true), .standard_input = -1, .standard_output = -1, .standard_error = -1});
+  }
+  PGS_TRY(Unmount(mountpoint, {.lazy = true, .abort_first = false}));
+  return std::nullopt;
 }
 
 BdiLimits RaiseBdiLimits(const MountEntry& mount) {

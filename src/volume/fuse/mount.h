@@ -12,8 +12,12 @@
 #include <vector>
 
 #include "foundation/base/error.h"
+#include "foundation/io/process.h"
 
 namespace pgstrata::fuse {
+
+// The type of our own mounts.
+constexpr std::string_view kMountType = "fuse.pgstrata";
 
 struct MountEntry {
   std::string mountpoint;  // absolute
@@ -49,6 +53,9 @@ struct UnmountOptions {
 // Unmounts what is mounted on `mountpoint`, as root by umount2(2), otherwise by fusermount3. Nothing mounted is
 // success.
 Status Unmount(const std::string& mountpoint, const UnmountOptions& options);
+// Takes a mount out of everybody's sight; who is in it may go on. As root it is done at once, otherwise by fusermount3:
+// the process is then returned, to be waited for. Nothing mounted is success.
+Result<std::optional<io::Process>> BeginToDetach(const std::string& mountpoint);
 
 // What the kernel keeps dirty of a mount, and how far it reads ahead. For FUSE it allows 1 % of memory and 128 KiB.
 //

@@ -127,17 +127,4 @@ Result<io::UniqueFd> StartedMount::Take() {
   return MountFailed(options_, Error(ErrorCode::kPermission, std::string(TrimWhitespace(ReadToEnd(errors_.get())))));
 }
 
-Result<std::optional<io::Process>> BeginToDetach(const std::string& mountpoint) {
-  PGS_ASSIGN(const auto mount, FindMount(mountpoint));
-  if (!mount) return std::nullopt;
-  if (::geteuid() != 0) {
-    return io::Process::Spawn({.argv = {"fusermount3", "-u", "-z", "--", mountpoint},
-                               .standard_input = -1,
-                               .standard_output = -1,
-                               .standard_error = -1});
-  }
-  PGS_TRY(Unmount(mountpoint, {.lazy = true, .abort_first = false}));
-  return std::nullopt;
-}
-
 }  // namespace pgstrata::fuse

@@ -1,8 +1,7 @@
-// Mounting and unmounting by fusermount3, begun early: for an ordinary user another program does both, and what it
-// takes to be started and to work passes beside other work. As root both are one system call, and nothing is begun.
+// Mounting by fusermount3, begun early: for an ordinary user another program does it, and what it takes to be started
+// and to work passes beside other work. As root it is one system call, and nothing is begun.
 #pragma once
 
-#include <optional>
 #include <string>
 
 #include "foundation/base/error.h"
@@ -42,9 +41,5 @@ class StartedMount {
   io::UniqueFd errors_;  // a pipe with what fusermount3 says
   bool given_away_ = false;
 };
-
-// Takes a mount out of everybody's sight; who is in it may go on. As root it is done at once, otherwise by fusermount3:
-// the process is then returned, to be waited for. Nothing mounted is success.
-Result<std::optional<io::Process>> BeginToDetach(const std::string& mountpoint);
 
 }  // namespace pgstrata::fuse

@@ -38,7 +38,7 @@ struct Piece {
 struct PlannedFile {
   uint64_t node = 0;
   std::optional<size_t> linked_to;  // the layer whose file it is too
-  std::vector<Piece> pieces;        // otherwise
+  std::vector<Piece> pieces;        // what is copied where it cannot be linked
   MergedState::Cuts cuts;
 };
 
@@ -98,7 +98,7 @@ class LayerMerge {
       PGS_ASSIGN(PlannedFile planned, PlanFile(node, file.map));
       report_.bytes_after += file.map.data_blocks() * kBlockSize;
       report_.files_linked += planned.linked_to ? 1 : 0;
-      for (const Piece& piece : planned.pieces) to_copy_ += (piece.end - piece.begin) * kBlockSize;
+      if (!planned.linked_to) to_copy_ += file.map.data_blocks() * kBlockSize;
       files_.push_back(std::move(planned));
     }
     std::ranges::sort(files_, {}, &PlannedFile::node);
@@ -122,7 +122,6 @@ class LayerMerge {
     const uint64_t there = run_[source].files.at(node).map.data_blocks();
     if ((there - map.data_blocks()) * kUsefulPerUseless > map.data_blocks()) return planned;
     planned.linked_to = source;
-    planned.pieces.clear();
     return planned;
   }
   // The newest layer that has something of a block is the one that has its bytes.
@@ -143,16 +142,9 @@ class LayerMerge {
     if (!file.linked_to) return Copy(file, path);
     const Status linked = storage_.Link(BlobPath(options_.run[*file.linked_to], file.node), path);
     if (linked || linked.error().code() != ErrorCode::kUnsupported) return linked;
-    PlannedFile copied{.node = file.node};
-    const BlockMap& map = merged_.state().files.at(file.node).map;
-    for (uint64_t at = 0; at < map.end();) {
-      const BlockRun run = map.RunAt(at, map.end());
-      if (run.state == BlockState::kData) copied.pieces.push_back({*file.linked_to, run.begin, run.end});
-      at = run.end;
-    }
-    to_copy_ += map.data_blocks() * kBlockSize;
+    to_copy_ += merged_.state().files.at(file.node).map.data_blocks() * kBlockSize;
     --report_.files_linked;
-    return Copy(copied, path);
+    return Copy(file, path);
   }
   Status Copy(const PlannedFile& file, const std::string& path) {
     PGS_ASSIGN(const auto to, storage_.Open(path, OpenMode::kCreate));

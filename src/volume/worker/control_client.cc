@@ -31,7 +31,7 @@ codec::Json Request(std::string_view name) {
 
 Result<std::optional<std::string>> ControlSocketOf(const std::string& mountpoint) {
   PGS_ASSIGN(const auto mount, fuse::FindMount(mountpoint));
-  if (!mount || mount->type != "fuse.pgstrata" || !mount->source.starts_with('/')) return std::nullopt;
+  if (!mount || mount->type != fuse::kMountType || !mount->source.starts_with('/')) return std::nullopt;
   return JoinPath(mount->source, "control");
 }
 

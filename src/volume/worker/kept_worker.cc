@@ -94,7 +94,7 @@ Status RemoveDeadMounts(const std::string& fsname) {
 
 Status RequireFree(const std::string& mountpoint) {
   PGS_ASSIGN(const auto mount, fuse::FindMount(mountpoint));
-  if (!mount || mount->type != "fuse.pgstrata") return {};
+  if (!mount || mount->type != fuse::kMountType) return {};
   return Fail(Error(ErrorCode::kBusy, Quoted(mount->source) + " is mounted at " + Quoted(mountpoint) + " already")
                   .WithHint("pgstrata unmount " + mountpoint));
 }
