@@ -4,7 +4,7 @@
 PACKAGES_BUILD=(g++ cmake ninja-build pkg-config libcli11-dev libspdlog-dev libfmt-dev nlohmann-json3-dev libfuse3-dev
   fuse3 libpq-dev libzstd-dev liblz4-dev libxxhash-dev zlib1g-dev libssl-dev libsqlite3-dev postgresql-15)
 PACKAGES_TEST=(libgtest-dev libgmock-dev zstd lz4 clang-19 libclang-rt-19-dev)
-PACKAGES_LONG=(clang-tidy-19 clang-format-19 lintian dpkg-dev)
+PACKAGES_LONG=(python3 clang-tidy-19 clang-format-19 lintian dpkg-dev)
 
 say() { printf 'dev: %s\n' "$*" >&2; }
 die() {

@@ -92,8 +92,7 @@ dev_lint() {
   install_packages "${PACKAGES_BUILD[@]}" "${PACKAGES_TEST[@]}" "${PACKAGES_LONG[@]}"
   configure tidy
   unify_sources "$(readlink -f build)/tidy"
-  PYTHONUNBUFFERED=1 run-clang-tidy-19 -quiet -checks=-bugprone-suspicious-include \
-    -extra-arg=-Wno-unknown-warning-option -p build/tidy/unified -j "$JOBS" '/UnifiedSource_unity_.*\.cxx$'
+  python3 tools/tidy_units.py build/tidy/unified "$JOBS" '/UnifiedSource_unity_.*\.cxx$'
   say "clang-tidy has nothing to say"
 }
 

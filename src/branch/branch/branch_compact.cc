@@ -67,7 +67,8 @@ std::vector<std::vector<std::string>> PlanRuns(const std::string& home, const Br
       const uint64_t bytes = BytesOnDisk(home, run);
       if (bytes >= least) continue;
       least = bytes;
-      runs.assign(1, std::move(run));
+      runs.clear();
+      runs.push_back(std::move(run));
     }
   }
   // A server may be filling the same disk.

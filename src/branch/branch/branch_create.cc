@@ -34,7 +34,7 @@ Status LinkWal(layer::Volume& volume, const std::string& target, vfs::Owner owne
 
 // Fills the topmost layer of a branch, which is empty, with what makes it a branch, and lays its WAL from `origin`. A
 // branch that stands on no layer of another one is made safe; else those are.
-Status FillTop(LockedBranch& branch, std::shared_ptr<const image::Image> image, const io::UserIdentity& owner) {
+Status FillTop(LockedBranch& branch, const std::shared_ptr<const image::Image>& image, const io::UserIdentity& owner) {
   auto& record = branch.record;
   PGS_TRY(CopyWalDirectory(branch.directory.origin(), branch.directory.wal(record.wal), owner));
   PGS_ASSIGN(const auto volume, OpenVolume(branch.home, record, image));
@@ -52,7 +52,7 @@ Status FillTop(LockedBranch& branch, std::shared_ptr<const image::Image> image, 
 
 // The facts of a branch that does not run, read through its volume.
 Result<ClusterFacts> InspectBranch(const LockedBranch& branch, std::shared_ptr<const image::Image> image) {
-  PGS_ASSIGN(const auto volume, layer::Volume::Open({.image = std::move(image),
+  PGS_ASSIGN(const auto volume, layer::Volume::Open({.image = image,
                                                      .layers = LayerDirectories(branch.home, branch.record.layers),
                                                      .owner = {},
                                                      .read_only = true}));
@@ -129,10 +129,10 @@ class Creation {
     return {};
   }
 
-  Status Fill(std::shared_ptr<const image::Image> image) { return FillTop(branch_, std::move(image), owner_); }
+  Status Fill(const std::shared_ptr<const image::Image>& image) { return FillTop(branch_, image, owner_); }
 
   // What it does belongs to what the branch is: reset comes back to the state after it.
-  Status RunScript(std::shared_ptr<const image::Image> image) {
+  Status RunScript(const std::shared_ptr<const image::Image>& image) {
     if (options_.run_script.empty()) return {};
     bool closed_in_order = true;
     {
@@ -175,7 +175,7 @@ class Creation {
                             .standard_input = -1};
     if (::geteuid() == 0) initdb.user = owner_;
     PGS_ASSIGN(const auto run, io::RunAndCapture(std::move(initdb)));
-    if (run.status.AsShell() == 0) return path;
+    if (run.status.AsShell() == 0) return cluster_;
     return Fail(ErrorCode::kIo, "initdb failed: " + std::string(TrimWhitespace(run.standard_error)));
   }
 
@@ -258,8 +258,8 @@ void Inherit(const BranchRecord& parent, BranchRecord& child) {
 
 }  // namespace
 
-Result<BranchRecord> CreateFromDirectory(const std::string& home, const BranchOptions& options, DirectorySource source,
-                                         const BranchEvents& events) {
+Result<BranchRecord> CreateFromDirectory(const std::string& home, const BranchOptions& options,
+                                         const DirectorySource& source, const BranchEvents& events) {
   Creation creation(home, options, events);
   PGS_TRY(creation.CheckName());
   PGS_ASSIGN(auto opened, image::OpenDirectory(source.path));

@@ -37,8 +37,8 @@ struct DirectorySource {
 
 // Each returns the new branch, stopped. kAlreadyExists where the name is taken; the errors of `open` where the source
 // cannot become a database here.
-Result<BranchRecord> CreateFromDirectory(const std::string& home, const BranchOptions& options, DirectorySource source,
-                                         const BranchEvents& events);
+Result<BranchRecord> CreateFromDirectory(const std::string& home, const BranchOptions& options,
+                                         const DirectorySource& source, const BranchEvents& events);
 // Of a stopped branch, which is frozen: both go on above what they share. kBusy where it runs or somebody works on it.
 Result<BranchRecord> CreateFromBranch(const std::string& home, const BranchOptions& options, const std::string& parent,
                                       const BranchEvents& events);

@@ -36,7 +36,7 @@ class Rise {
  public:
   Rise(const LockedBranch& branch, const BranchEvents& events) : branch_(branch), events_(events) {}
 
-  Status Prepare(std::shared_ptr<const image::Image> image) {
+  Status Prepare(const std::shared_ptr<const image::Image>& image) {
     PGS_ASSIGN(owner_, OwnerOf(branch_.record));
     PGS_ASSIGN(installation_, FindServerPrograms(branch_.record.major_version, branch_.record.pg_bin));
     PGS_ASSIGN(volume_, OpenVolume(branch_.home, branch_.record, image));
@@ -178,14 +178,14 @@ Status LimitRunning(const BranchDirectory& directory, uint64_t max_bytes) {
   return client ? client->Limit(max_bytes) : Status{};
 }
 
-Result<BroughtUp> BringUp(const LockedBranch& branch, std::shared_ptr<const image::Image> image,
+Result<BroughtUp> BringUp(const LockedBranch& branch, const std::shared_ptr<const image::Image>& image,
                           const BranchEvents& events, bool& closed_in_order) {
   closed_in_order = true;
   bool mounted = false;
   Status status;
   {
     Rise rise(branch, events);
-    status = rise.Prepare(std::move(image));
+    status = rise.Prepare(image);
     if (status) status = rise.Mount();
     mounted = status.has_value();
     if (status) status = rise.StartServer();

@@ -37,7 +37,7 @@ struct BroughtUp {
   Login login;
   std::string server_version;
 };
-Result<BroughtUp> BringUp(const LockedBranch& branch, std::shared_ptr<const image::Image> image,
+Result<BroughtUp> BringUp(const LockedBranch& branch, const std::shared_ptr<const image::Image>& image,
                           const BranchEvents& events, bool& closed_in_order);
 
 // Asks the server to end with a checkpoint, and waits for it. No server is success. kCancelled when cancelled: it ends

@@ -243,6 +243,7 @@ Result<std::vector<std::string>> Catalogue::TakeOrphans() {
   PGS_ASSIGN(const auto rows,
              database_.Query("DELETE FROM layers WHERE id NOT IN (SELECT layer FROM stacks) RETURNING id"));
   std::vector<std::string> orphans;
+  orphans.reserve(rows.size());
   for (const auto& row : rows) orphans.push_back(TextOf(row[0]));
   return orphans;
 }

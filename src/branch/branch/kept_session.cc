@@ -13,9 +13,9 @@
 namespace pgstrata::branch {
 
 Result<std::unique_ptr<KeptSession>> KeptSession::Open(const std::string& home, const BranchOptions& options,
-                                                       DirectorySource source, const BranchEvents& events) {
+                                                       const DirectorySource& source, const BranchEvents& events) {
   StepTimes steps;
-  PGS_ASSIGN(const auto made, CreateFromDirectory(home, options, std::move(source), events));
+  PGS_ASSIGN(const auto made, CreateFromDirectory(home, options, source, events));
   PGS_ASSIGN(auto branch, LockBranch(home, made.name, "open --keep " + made.name));
   std::unique_ptr<KeptSession> session(new KeptSession(std::move(branch), events));
   steps.Mark("create");

@@ -23,7 +23,7 @@ class KeptSession {
   // Makes the branch and starts it. Where that fails or is cancelled there is no branch. The errors of
   // CreateFromDirectory and StartBranch.
   static Result<std::unique_ptr<KeptSession>> Open(const std::string& home, const BranchOptions& options,
-                                                   DirectorySource source, const BranchEvents& events);
+                                                   const DirectorySource& source, const BranchEvents& events);
   // Closes it.
   ~KeptSession();
   KeptSession(const KeptSession&) = delete;

@@ -74,7 +74,7 @@ Result<StartResult> StartBranch(LockedBranch& branch, const BranchEvents& events
   branch.record.layers.back().written = true;
   PGS_TRY(SetState(branch, BranchState::kStarting));
   bool closed_in_order = true;
-  auto up = BringUp(branch, std::move(image), events, closed_in_order);
+  auto up = BringUp(branch, image, events, closed_in_order);
   if (const auto removed = RemoveLayers(branch.home, replaced); !removed) events.warning(removed.error().message());
   if (!up) {
     if (closed_in_order) PGS_TRY(SetState(branch, BranchState::kStopped));
