@@ -134,6 +134,7 @@ Result<std::vector<Finding>> ExamineLeftovers(const std::string& home, bool repa
   PGS_ASSIGN(const std::string resolved, branch::ResolvedHomeDirectory());
   PGS_ASSIGN(const auto of_branches, branch::FindBranchLeftovers(resolved));
   std::vector<Finding> findings;
+  findings.reserve(leftovers.size() + of_branches.size());
   for (const auto& leftover : leftovers) {
     findings.push_back(ReportLeftover(Describe(leftover), repair, [&] { return branch::Repair(leftover); }));
   }

@@ -52,7 +52,7 @@ Status FillTop(LockedBranch& branch, const std::shared_ptr<const image::Image>& 
 
 // The facts of a branch that does not run, read through its volume.
 Result<ClusterFacts> InspectBranch(const LockedBranch& branch, std::shared_ptr<const image::Image> image) {
-  PGS_ASSIGN(const auto volume, layer::Volume::Open({.image = image,
+  PGS_ASSIGN(const auto volume, layer::Volume::Open({.image = std::move(image),
                                                      .layers = LayerDirectories(branch.home, branch.record.layers),
                                                      .owner = {},
                                                      .read_only = true}));
