@@ -58,11 +58,7 @@ std::string LeftOf(const std::string& directory) {
 void ExpectWholeStory(const PgstrataProgram& program, const io::Captured& run) {
   EXPECT_EQ(run.status.AsShell(), 0) << run.standard_error;
   EXPECT_EQ(run.standard_error, "");
-  auto lines = SplitLines(run.standard_output);
-  // A machine that cannot take the network away says so, which is no part of the story.
-  std::erase_if(lines, [](std::string_view line) {
-    return line.contains("  warning: the server shares this machine's network");
-  });
+  const auto lines = LinesWithoutNetworkWarning(run.standard_output);
   ASSERT_EQ(lines.size(), 8U) << run.standard_output;
   const std::vector<std::string> story = {"made a small production cluster: " + std::string(kRows),
                                           "took a base backup: " + program.home() + "/demo-",

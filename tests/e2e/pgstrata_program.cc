@@ -112,6 +112,12 @@ std::string PgstrataProgram::Leftovers() const {
   return text;
 }
 
+std::vector<std::string_view> LinesWithoutNetworkWarning(std::string_view text) {
+  auto lines = SplitLines(text);
+  std::erase_if(lines, [](std::string_view line) { return line.contains("shares this machine's network"); });
+  return lines;
+}
+
 bool Eventually(const std::function<bool()>& condition) {
   const auto deadline = std::chrono::steady_clock::now() + kPatience;
   while (!condition()) {

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <functional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "foundation/io/process.h"
@@ -43,6 +44,11 @@ class PgstrataProgram {
  private:
   TemporaryDirectory directory_;
 };
+
+// The lines of `text` but the warning of a machine that does not allow network namespaces, which depends on where the
+// tests run. It is there under ThreadSanitizer too: that gives each process a thread, and the kernel gives a process of
+// several threads no user namespace.
+std::vector<std::string_view> LinesWithoutNetworkWarning(std::string_view text);
 
 // Whether it comes true within kPatience.
 bool Eventually(const std::function<bool()>& condition);
