@@ -46,8 +46,7 @@ class PgstrataProgram {
 };
 
 // The lines of `text` but the warning of a machine that does not allow network namespaces, which depends on where the
-// tests run. It is there under ThreadSanitizer too: that gives each process a thread, and the kernel gives a process of
-// several threads no user namespace.
+// tests run.
 std::vector<std::string_view> LinesWithoutNetworkWarning(std::string_view text);
 
 // Whether it comes true within kPatience.

@@ -34,8 +34,10 @@ TEST(LatencyHistogram, PercentilesAreRightToAQuarter) {
 
 TEST(RequestCounters, SumsWhatThreadsRecordedAlsoThoseThatEnded) {
   RequestCounters counters;
+  constexpr int kThreads = 4;
   std::vector<std::thread> threads;
-  for (int i = 0; i < 4; ++i) {
+  threads.reserve(kThreads);
+  for (int i = 0; i < kThreads; ++i) {
     threads.emplace_back([&] {
       RequestRecorder& recorder = counters.Take();
       for (int round = 0; round < 1000; ++round) {

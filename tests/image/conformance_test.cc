@@ -63,10 +63,11 @@ std::unique_ptr<Image> FromOverlay(const Tree& tree, const test::ScratchDirector
   auto image = std::make_unique<ImageWithFiles>(std::move(base));
   for (const auto& path : {std::string(kSpace), std::string("line\nbreak"), std::string("in/long")}) {
     const std::string content = tree.at(path == "in/long" ? "base/long" : path).content;
-    image->Add(path, [content]() -> Result<std::unique_ptr<ImageFile>> {
+    const auto added = image->Add(path, [content]() -> Result<std::unique_ptr<ImageFile>> {
       const auto bytes = AsBytes(content);
       return MakeBufferFile({bytes.begin(), bytes.end()});
     });
+    EXPECT_TRUE(added.has_value()) << path;
   }
   return image;
 }

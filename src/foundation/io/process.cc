@@ -198,7 +198,9 @@ Result<Process> Process::Spawn(const SpawnOptions& options) {
   UniqueFd report_read(report[0]);
   UniqueFd report_write(report[1]);
   const pid_t parent = ::getpid();
-  const pid_t pid = ::fork();
+  // Without the handlers of fork(3), which prepare a child that goes on to work: ThreadSanitizer's starts a thread, and
+  // a process of several threads is given no user namespace.
+  const pid_t pid = ::_Fork();
   if (pid < 0) return FailErrno("could not start \"" + prepared.program + '"');
   if (pid == 0) RunChild(options, prepared, report_write.get(), parent);
   report_write.Reset();
