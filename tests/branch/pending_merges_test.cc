@@ -11,6 +11,7 @@ namespace {
 
 std::vector<std::string> Ids(const BranchRecord& record) {
   std::vector<std::string> ids;
+  ids.reserve(record.layers.size());
   for (const auto& layer : record.layers) ids.push_back(layer.id);
   return ids;
 }

@@ -65,6 +65,7 @@ class RecoveryPlanTest : public ::testing::Test {
   }
   static std::vector<std::string> Names(const RecoveryPlan& plan) {
     std::vector<std::string> names;
+    names.reserve(plan.from_archives.size());
     for (const auto& wal : plan.from_archives) names.push_back(wal.name);
     return names;
   }

@@ -253,6 +253,7 @@ TEST_P(KeptBranches, ManyAtOnceSucceedOrSayWhoWasInTheWay) {
                                                         {"reset", "c", "--force"},
                                                         {"start", "d"}};
   std::vector<io::Process> running;
+  running.reserve(wanted.size());
   for (size_t i = 0; i < wanted.size(); ++i) {
     running.push_back(StartBranch(wanted[i], program_.directory().Path("out" + std::to_string(i))));
   }

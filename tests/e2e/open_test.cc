@@ -78,10 +78,10 @@ TEST(Open, ALinkIntoAForbiddenPlaceIsAnErrorOnlyForWhoReadsIt) {
   ASSERT_EQ(::chmod(secret.c_str(), 0), 0);
   const PgstrataProgram program;
   const io::Environment environment = {{"PGSTRATA_HOME", program.home()}, {"PG_BIN", PostgresBin()}};
-  const auto opened = TryRun({PgstrataProgram::Path(), "open", backup, "-q", "--exec", "--", "/bin/sh", "-c",
-                              "PATH=$PG_BIN:$PATH; psql -XAtc 'select count(*) from t'; "
-                              "cat \"$(psql -XAtc 'show data_directory')/server.key\""},
-                             environment);
+  const std::string script =
+      "PATH=$PG_BIN:$PATH; psql -XAtc 'select count(*) from t'; cat \"$(psql -XAtc 'show data_directory')/server.key\"";
+  const auto opened =
+      TryRun({PgstrataProgram::Path(), "open", backup, "-q", "--exec", "--", "/bin/sh", "-c", script}, environment);
   EXPECT_EQ(opened.standard_output, "1000\n");
   EXPECT_THAT(opened.standard_error, HasSubstr("server.key: Permission denied"));
   const auto printed = TryRun({PgstrataProgram::Path(), "cat", backup, "server.key"}, environment);

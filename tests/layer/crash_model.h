@@ -491,7 +491,7 @@ class CrashModel {
     std::map<uint64_t, ModelFilePtr> files;
     std::map<ModelFilePtr, uint64_t> links;
     for (const auto& [path, inode] : listed) {
-      const ModelFilePtr file = names.at(path);
+      const ModelFilePtr& file = names.at(path);
       if (!file) continue;
       if (files.emplace(inode.value, file).first->second != file) return false;
       ++links[file];

@@ -54,12 +54,14 @@ TEST(FreezeTest, FrozenIsAMomentOfAVolumeUnderLoad) {
   std::vector<std::string> layers{place.path() + "/0"};
   auto volume = OpenVolume(image, layers);
   std::vector<vfs::Inode> files;
+  files.reserve(2UL * kWriters);
   for (int i = 0; i < 2 * kWriters; ++i) {
     files.push_back(volume->CreateFile(vfs::kRootInode, 'f' + std::to_string(i), 0600, {})->inode);
   }
   std::atomic<bool> stop = false;
   std::atomic<int> failures = 0;
   std::vector<std::thread> threads;
+  threads.reserve(kWriters);
   for (size_t writer = 0; writer < kWriters; ++writer) {
     threads.emplace_back([&, writer] {
       for (uint64_t number = 1; !stop; ++number) {

@@ -18,6 +18,7 @@ dev_test() {
     shift
   fi
   dev_setup ${long:+--long}
+  configure asan -DPGSTRATA_LONG="${long:-0}"
   build_preset asan
   if [ -z "$long" ]; then
     run_ctest build/asan "$@"
