@@ -20,6 +20,11 @@ for unit in "$root"/packaging/systemd/*; do
   install -D -m 0644 "$unit" "$tree/usr/lib/systemd/system/$(basename "$unit")"
 done
 
+# docs/adr/0011-the-program-holds-its-libraries.md
+mkdir -p "$tree/usr/share/lintian/overrides"
+echo 'pgstrata: embedded-library * [usr/bin/pgstrata]' >"$tree/usr/share/lintian/overrides/pgstrata"
+chmod 0644 "$tree/usr/share/lintian/overrides/pgstrata"
+
 mkdir -p "$doc" "$man"
 install -m 0644 "$root/README.md" "$doc/"
 for page in "$root"/docs/*.md "$root"/docs/adr/*.md "$root"/docs/commands/*.md "$root"/docs/format/*.md \
