@@ -8,7 +8,6 @@
 namespace pgstrata::test {
 namespace {
 
-using namespace std::chrono_literals;
 using ::testing::HasSubstr;
 using ::testing::Not;
 

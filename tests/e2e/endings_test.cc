@@ -11,7 +11,6 @@
 #include <chrono>
 #include <csignal>
 #include <cstring>
-#include <functional>
 #include <thread>
 
 #include "foundation/base/text.h"
@@ -74,8 +73,6 @@ class Endings : public ::testing::Test {
   }
 
   PgstrataProgram program_;
-
- private:
 };
 
 TEST_F(Endings, PsqlsStatusIsPassedOn) {

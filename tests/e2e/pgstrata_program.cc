@@ -114,7 +114,7 @@ std::string PgstrataProgram::Leftovers() const {
 
 std::vector<std::string_view> LinesWithoutNetworkWarning(std::string_view text) {
   auto lines = SplitLines(text);
-  std::erase_if(lines, [](std::string_view line) { return line.contains("shares this machine's network"); });
+  std::erase_if(lines, [](std::string_view line) { return line.contains(kSharedNetworkWarning); });
   return lines;
 }
 

@@ -45,8 +45,9 @@ class PgstrataProgram {
   TemporaryDirectory directory_;
 };
 
-// The lines of `text` but the warning of a machine that does not allow network namespaces, which depends on where the
-// tests run.
+// What a machine that does not allow network namespaces is warned of, which depends on where the tests run.
+inline constexpr std::string_view kSharedNetworkWarning = "warning: the server shares this machine's network";
+// The lines of `text` but that one.
 std::vector<std::string_view> LinesWithoutNetworkWarning(std::string_view text);
 
 // Whether it comes true within kPatience.

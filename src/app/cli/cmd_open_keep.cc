@@ -7,7 +7,6 @@
 #include "app/cli/client_process.h"
 #include "app/cli/exit_status.h"
 #include "app/cli/open_command.h"
-#include "app/cli/terminal_text.h"
 #include "branch/branch/home.h"
 #include "branch/branch/kept_session.h"
 #include "foundation/base/text.h"
