@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "foundation/io/directory.h"
 #include "foundation/io/file.h"
 #include "tests/support/scratch_directory.h"
 
@@ -81,6 +82,37 @@ TEST(Sqlite, ProcessesWaitForEachOther) {
   }
   Database database = OpenOrDie(path);
   EXPECT_EQ(CountRows(database), kProcesses * kRounds);
+}
+
+TEST(Sqlite, LogOfShortProgramsDoesNotGrow) {
+  const test::ScratchDirectory directory;
+  const std::string path = directory.path() + "/db";
+  ASSERT_TRUE(OpenOrDie(path).Execute("CREATE TABLE t (a)").has_value());
+  constexpr int kPrograms = 300;
+  for (int i = 0; i < kPrograms; ++i) {
+    ASSERT_TRUE(OpenOrDie(path).Execute("INSERT INTO t VALUES (1)").has_value());
+    ASSERT_LT(StatLink(path + "-wal")->st_size, 512 << 10);
+  }
+  Database database = OpenOrDie(path);
+  EXPECT_EQ(CountRows(database), kPrograms);
+}
+
+TEST(Sqlite, ProgramThatIsKilledLeavesWhatItCommitted) {
+  const test::ScratchDirectory directory;
+  const std::string path = directory.path() + "/db";
+  ASSERT_TRUE(OpenOrDie(path).Execute("CREATE TABLE t (a)").has_value());
+  if (::fork() == 0) {
+    auto database = Database::Open(path);
+    bool ok = database && database->Execute("INSERT INTO t VALUES (1)");
+    const auto transaction = SqlTransaction::Begin(*database);
+    ok = ok && transaction && database->Execute("INSERT INTO t VALUES (2)");
+    ::_exit(ok ? 0 : 1);
+  }
+  int status = 0;
+  ASSERT_GT(::wait(&status), 0);
+  ASSERT_EQ(status, 0);
+  Database database = OpenOrDie(path);
+  EXPECT_EQ(CountRows(database), 1);
 }
 
 TEST(Sqlite, WhatIsNoDatabaseIsCorruptAndNamed) {

@@ -15,6 +15,8 @@
 #include "branch/branch/wal_copy.h"
 #include "foundation/base/text.h"
 #include "foundation/io/directory.h"
+#include "foundation/io/sync_batch.h"
+#include "volume/layer/deferred_storage.h"
 #include "volume/layer/layer_directory.h"
 #include "volume/vfs/path_ops.h"
 
@@ -33,11 +35,14 @@ Status LinkWal(layer::Volume& volume, const std::string& target, vfs::Owner owne
 }
 
 // Fills the topmost layer of a branch, which is empty, with what makes it a branch, and lays its WAL from `origin`. A
-// branch that stands on no layer of another one is made safe; else those are.
-Status FillTop(LockedBranch& branch, const std::shared_ptr<const image::Image>& image, const io::UserIdentity& owner) {
+// branch that stands on no layer of another one is made safe; else those are. Durable with `syncs`.
+Status FillTop(LockedBranch& branch, const std::shared_ptr<const image::Image>& image, const io::UserIdentity& owner,
+               io::SyncBatch& syncs) {
   auto& record = branch.record;
-  PGS_TRY(CopyWalDirectory(branch.directory.origin(), branch.directory.wal(record.wal), owner));
-  PGS_ASSIGN(const auto volume, OpenVolume(branch.home, record, image));
+  PGS_TRY(CopyWalDirectory(branch.directory.origin(), branch.directory.wal(record.wal), owner, syncs));
+  syncs.AddDirectory(branch.directory.wals());
+  layer::DeferredStorage storage(syncs);
+  PGS_ASSIGN(const auto volume, OpenVolume(branch.home, record, image, storage));
   const vfs::Owner owned_by{owner.uid, owner.gid};
   if (record.layers_at_creation == 0) {
     PGS_ASSIGN(const auto facts, InspectCluster(*image));
@@ -116,24 +121,25 @@ class Creation {
     record.system_identifier = plan.facts.control.system_identifier;
     PGS_ASSIGN(const auto fingerprints, TakeFingerprints(image));
     record.logical_bytes = fingerprints.logical_bytes;
-    PGS_TRY(WriteFingerprints(branch_.directory.source(), fingerprints));
+    PGS_TRY(syncs_.AddFile(branch_.directory.source(), fingerprints.text));
     PGS_ASSIGN(const auto inventory, WalInventory::Take(image, source.wal_archives));
-    PGS_TRY(CopyWal(WalOfSource(plan.facts, plan.recovery, inventory), branch_.directory.origin(), owner_));
-    return {};
+    return CopyWal(WalOfSource(plan.facts, plan.recovery, inventory), branch_.directory.origin(), owner_, syncs_);
   }
 
   Status AddTop() {
-    PGS_ASSIGN(auto layer, AddLayer(branch_.home, branch_.record.id));
+    layer::DeferredStorage storage(syncs_);
+    PGS_ASSIGN(auto layer, AddLayer(branch_.home, branch_.record.id, storage));
     made_layers_.push_back(layer.id);
     branch_.record.layers.push_back(std::move(layer));
     return {};
   }
 
-  Status Fill(const std::shared_ptr<const image::Image>& image) { return FillTop(branch_, image, owner_); }
+  Status Fill(const std::shared_ptr<const image::Image>& image) { return FillTop(branch_, image, owner_, syncs_); }
 
   // What it does belongs to what the branch is: reset comes back to the state after it.
   Status RunScript(const std::shared_ptr<const image::Image>& image) {
     if (options_.run_script.empty()) return {};
+    PGS_TRY(syncs_.Run());
     bool closed_in_order = true;
     {
       PGS_ASSIGN(const auto up, BringUp(branch_, image, events_, closed_in_order));
@@ -148,15 +154,14 @@ class Creation {
     PGS_ASSIGN(const auto facts, InspectBranch(branch_, image));
     PGS_ASSIGN(const auto wal, WalOfDirectory(facts, branch_.directory.wal(record.wal)));
     PGS_TRY(io::RemoveTree(branch_.directory.origin()));
-    PGS_TRY(CopyWal(wal, branch_.directory.origin(), owner_));
+    PGS_TRY(CopyWal(wal, branch_.directory.origin(), owner_, syncs_));
     return AddTop();
   }
 
   Status Enter() {
-    PGS_TRY(io::SyncDirectory(branch_.directory.path()));
-    PGS_TRY(io::SyncDirectory(branch_.directory.path() + "/wal"));
-    PGS_TRY(io::SyncDirectory(BranchesDirectory(branch_.home)));
-    PGS_TRY(io::SyncDirectory(LayersDirectory(branch_.home)));
+    syncs_.AddDirectory(branch_.directory.path());
+    syncs_.AddDirectory(BranchesDirectory(branch_.home));
+    PGS_TRY(syncs_.Run());
     PGS_TRY(branch_.Save());
     entered_ = true;
     return {};
@@ -180,6 +185,7 @@ class Creation {
   }
 
   LockedBranch& branch() { return branch_; }
+  io::SyncBatch& syncs() { return syncs_; }
 
  private:
   Status Psql(const Login& login) {
@@ -201,6 +207,7 @@ class Creation {
   const BranchOptions& options_;
   const BranchEvents& events_;
   io::UserIdentity owner_;
+  io::SyncBatch syncs_;  // nothing of the branch counts before it is entered
   LockedBranch branch_;
   std::vector<std::string> made_layers_;
   std::string cluster_;
@@ -231,7 +238,10 @@ Status RequireStopped(const LockedBranch& parent) {
 Result<std::vector<LayerRecord>> FreezeParent(LockedBranch& parent) {
   auto& layers = parent.record.layers;
   if (layers.back().written) {
-    PGS_ASSIGN(auto top, AddLayer(parent.home, parent.record.id));
+    io::SyncBatch syncs;
+    layer::DeferredStorage storage(syncs);
+    PGS_ASSIGN(auto top, AddLayer(parent.home, parent.record.id, storage));
+    PGS_TRY(syncs.Run());
     layers.back().frozen = true;
     layers.push_back(std::move(top));
     PGS_TRY(parent.Save());
@@ -299,9 +309,10 @@ Result<BranchRecord> CreateFromBranch(const std::string& home, const BranchOptio
   PGS_ASSIGN(const auto facts, InspectBranch(from, image));
   auto& branch = creation.branch();
   PGS_ASSIGN(const auto wal, WalOfDirectory(facts, from.directory.wal(from.record.wal)));
-  PGS_TRY(CopyWal(wal, branch.directory.origin(), owner));
-  PGS_ASSIGN(const auto fingerprints, TakeFingerprints(*image));  // as they were just compared
-  PGS_TRY(WriteFingerprints(branch.directory.source(), fingerprints));
+  PGS_TRY(CopyWal(wal, branch.directory.origin(), owner, creation.syncs()));
+  PGS_ASSIGN(const auto fingerprints, ReadFingerprints(from.directory.source()));
+  PGS_TRY(
+      creation.syncs().AddFile(branch.directory.source(), fingerprints));  // they were just compared with the source
   Inherit(from.record, branch.record);
   PGS_ASSIGN(branch.record.layers, FreezeParent(from));
   branch.record.layers_at_creation = branch.record.layers.size();
@@ -319,7 +330,9 @@ Status ResetBranch(LockedBranch& branch) {
   LockedBranch fresh{.home = branch.home, .directory = branch.directory, .record = branch.record, .lock = {}};
   auto& record = fresh.record;
   record.layers.resize(record.layers_at_creation);
-  PGS_ASSIGN(auto top, AddLayer(branch.home, record.id));
+  io::SyncBatch syncs;
+  layer::DeferredStorage storage(syncs);
+  PGS_ASSIGN(auto top, AddLayer(branch.home, record.id, storage));
   const std::string layer = top.id;
   record.layers.push_back(std::move(top));
   ++record.wal;
@@ -327,9 +340,8 @@ Status ResetBranch(LockedBranch& branch) {
   const std::string old_wal = branch.directory.wal(branch.record.wal);
   const std::string new_wal = branch.directory.wal(record.wal);
   PGS_TRY(io::RemoveTree(new_wal));  // of a reset that was killed
-  auto done = FillTop(fresh, image, owner);
-  if (done) done = io::SyncDirectory(branch.directory.path() + "/wal");
-  if (done) done = io::SyncDirectory(LayersDirectory(branch.home));
+  auto done = FillTop(fresh, image, owner, syncs);
+  if (done) done = syncs.Run();
   if (done) done = fresh.Save();
   if (!done) {
     PGS_TRY(RemoveLayers(branch.home, {layer}));

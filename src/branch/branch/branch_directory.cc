@@ -125,7 +125,7 @@ Result<NewBranch> MakeBranchDirectory(const std::string& home, const io::UserIde
   PGS_TRY(io::MakeDirectories(directory.path(), kPassable));
   PGS_TRY(io::File::Open(directory.lock(), O_RDWR | O_CREAT | O_EXCL));
   PGS_ASSIGN(made.lock, BranchLock::TryAcquire(directory, made.id, words));
-  PGS_TRY(io::MakeDirectories(directory.path() + "/wal", kPassable));
+  PGS_TRY(io::MakeDirectories(directory.wals(), kPassable));
   PGS_TRY(io::MakeDirectories(directory.conf(), kPassable));
   PGS_TRY(MakeOwnedDirectory(directory.mountpoint(), owner));
   PGS_TRY(MakeOwnedDirectory(directory.run(), owner));

@@ -31,7 +31,8 @@ class BranchDirectory {
   [[nodiscard]] std::string merging() const { return path_ + "/merging"; }
   [[nodiscard]] std::string source() const { return path_ + "/source"; }
   [[nodiscard]] std::string origin() const { return path_ + "/origin"; }
-  [[nodiscard]] std::string wal(int64_t generation) const { return path_ + "/wal/" + std::to_string(generation); }
+  [[nodiscard]] std::string wals() const { return path_ + "/wal"; }
+  [[nodiscard]] std::string wal(int64_t generation) const { return wals() + '/' + std::to_string(generation); }
   [[nodiscard]] std::string mountpoint() const { return path_ + "/mnt"; }
   [[nodiscard]] std::string conf() const { return path_ + "/conf"; }
   [[nodiscard]] std::string run() const { return path_ + "/run"; }

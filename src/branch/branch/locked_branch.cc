@@ -81,19 +81,21 @@ std::vector<std::string> LayerDirectories(const std::string& home, std::span<con
 }
 
 Result<std::unique_ptr<layer::Volume>> OpenVolume(const std::string& home, const BranchRecord& record,
-                                                  std::shared_ptr<const image::Image> image) {
+                                                  std::shared_ptr<const image::Image> image,
+                                                  layer::LayerStorage& storage) {
   PGS_ASSIGN(const auto owner, OwnerOf(record));
   return layer::Volume::Open({.image = std::move(image),
                               .layers = LayerDirectories(home, record.layers),
                               .owner = {owner.uid, owner.gid},
-                              .own_from = record.layers_at_creation});
+                              .own_from = record.layers_at_creation,
+                              .storage = &storage});
 }
 
 std::string NewLayerId(std::string_view id) { return std::string(id) + '-' + RandomDigits(kLayerDigits); }
 
-Result<LayerRecord> AddLayer(const std::string& home, std::string_view id) {
+Result<LayerRecord> AddLayer(const std::string& home, std::string_view id, layer::LayerStorage& storage) {
   LayerRecord layer{.id = NewLayerId(id)};
-  PGS_TRY(layer::MakeLayer(LayerDirectory(home, layer.id)));
+  PGS_TRY(layer::MakeLayer(LayerDirectory(home, layer.id), storage));
   return layer;
 }
 

@@ -47,13 +47,15 @@ Login LoginOf(const BranchRecord& record);
 Result<std::shared_ptr<image::DirectoryImage>> OpenSource(const LockedBranch& branch);
 // The volume of `record`, without a limit; nobody serves it.
 Result<std::unique_ptr<layer::Volume>> OpenVolume(const std::string& home, const BranchRecord& record,
-                                                  std::shared_ptr<const image::Image> image);
+                                                  std::shared_ptr<const image::Image> image,
+                                                  layer::LayerStorage& storage = layer::NativeStorage());
 
 // Where they lie, in their order.
 std::vector<std::string> LayerDirectories(const std::string& home, std::span<const LayerRecord> layers);
 // An id for a layer of the branch `id`; a new, empty one; and the removal of layers that stand in no stack.
 std::string NewLayerId(std::string_view id);
-Result<LayerRecord> AddLayer(const std::string& home, std::string_view id);
+Result<LayerRecord> AddLayer(const std::string& home, std::string_view id,
+                             layer::LayerStorage& storage = layer::NativeStorage());
 Status RemoveLayers(const std::string& home, const std::vector<std::string>& layers);
 // Bytes on disk of what max_size bounds: the branch's own layers.
 uint64_t LimitedBytes(const std::string& home, const BranchRecord& record);

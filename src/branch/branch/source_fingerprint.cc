@@ -69,16 +69,6 @@ Result<std::string> Identity(const image::Image& image) {
 
 std::string_view SizeOf(std::string_view numbers) { return Split(numbers, ' ').at(1); }
 
-Result<std::string> ReadFingerprints(const std::string& path) {
-  PGS_ASSIGN(std::string text, io::ReadWholeFile(path, kLargest));
-  const size_t end = text.rfind(kDigest);
-  const bool whole = text.starts_with(kHeading) && end != std::string::npos && text.ends_with('\n') &&
-                     codec::ToHex(codec::Sha256::Of(AsBytes(std::string_view(text).substr(0, end)))) ==
-                         TrimWhitespace(std::string_view(text).substr(end + kDigest.size()));
-  if (!whole) return Fail(ErrorCode::kCorrupt, Quoted(path) + " is damaged, or of a newer pgstrata");
-  return text;
-}
-
 Error Changed(const image::DirectoryImage& image, std::string_view path, const char* how) {
   return Error(ErrorCode::kCorrupt, fmt::format("the source changed: {} {} since the branch was made",
                                                 Quoted(JoinPath(image.root(), path)), how))
@@ -99,6 +89,16 @@ Result<Fingerprints> TakeFingerprints(const image::DirectoryImage& image) {
   }));
   taken.text += fmt::format("{}{}\n", kDigest, codec::ToHex(codec::Sha256::Of(AsBytes(taken.text))));
   return taken;
+}
+
+Result<std::string> ReadFingerprints(const std::string& path) {
+  PGS_ASSIGN(std::string text, io::ReadWholeFile(path, kLargest));
+  const size_t end = text.rfind(kDigest);
+  const bool whole = text.starts_with(kHeading) && end != std::string::npos && text.ends_with('\n') &&
+                     codec::ToHex(codec::Sha256::Of(AsBytes(std::string_view(text).substr(0, end)))) ==
+                         TrimWhitespace(std::string_view(text).substr(end + kDigest.size()));
+  if (!whole) return Fail(ErrorCode::kCorrupt, Quoted(path) + " is damaged, or of a newer pgstrata");
+  return text;
 }
 
 Status CheckFingerprints(const image::DirectoryImage& image, const std::string& path) {

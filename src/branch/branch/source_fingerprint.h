@@ -18,6 +18,9 @@ struct Fingerprints {
 // Looks at every file of `image`, and reads only pg_control and backup_label.
 Result<Fingerprints> TakeFingerprints(const image::DirectoryImage& image);
 
+// What the file at `path` holds. kCorrupt where it is damaged.
+Result<std::string> ReadFingerprints(const std::string& path);
+
 // kCorrupt, naming the first file that is another, missing or new, where `image` is not what was written down in the
 // file at `path`; or where that file is damaged. From then on the image watches the files as they are now.
 Status CheckFingerprints(const image::DirectoryImage& image, const std::string& path);

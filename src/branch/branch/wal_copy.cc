@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <memory>
 
 #include "backup/image/native_file.h"
 #include "branch/branch/branch_directory.h"
@@ -15,19 +16,19 @@
 namespace pgstrata::branch {
 namespace {
 
-constexpr uint64_t kPiece = 1ULL << 20;
+constexpr uint64_t kPiece = 128ULL << 10;
 // Around a checkpoint record: more than any page of WAL (64 KiB) on either side.
 constexpr uint64_t kAround = 128ULL << 10;
 // From the end of a segment a checkpoint record may go on in the next one.
 constexpr uint64_t kLongestRecord = 8192;
 
 Status CopyRange(const image::ImageFile& from, io::File& to, uint64_t begin, uint64_t end) {
-  std::vector<std::byte> buffer(std::min(kPiece, end - begin));
+  const auto buffer = std::make_unique_for_overwrite<std::byte[]>(kPiece);
   for (uint64_t offset = from.NextData(begin); offset < end;) {
-    const uint64_t count = std::min<uint64_t>(buffer.size(), end - offset);
-    PGS_TRY(from.ReadAt(offset, std::span(buffer).first(count)));
-    PGS_TRY(to.WriteAt(offset, std::span(buffer).first(count)));
-    offset = from.NextData(offset + count);
+    const MutableBytes piece(buffer.get(), std::min(kPiece, end - offset));
+    PGS_TRY(from.ReadAt(offset, piece));
+    PGS_TRY(to.WriteAt(offset, piece));
+    offset = from.NextData(offset + piece.size());
   }
   return {};
 }
@@ -43,9 +44,13 @@ Result<bool> BeginsAt(const image::ImageFile& segment, Lsn start) {
 
 class Copying {
  public:
-  Copying(std::string directory, const io::UserIdentity& owner) : directory_(std::move(directory)), owner_(owner) {}
+  Copying(std::string directory, const io::UserIdentity& owner, io::SyncBatch& syncs)
+      : directory_(std::move(directory)), owner_(owner), syncs_(syncs) {}
 
-  Status Begin() { return MakeOwnedDirectory(directory_, owner_); }
+  Status Begin() {
+    syncs_.AddDirectory(directory_);
+    return MakeOwnedDirectory(directory_, owner_);
+  }
 
   // `ranges`: none copies all.
   Status Copy(const std::string& name, const image::ImageFile& file,
@@ -56,14 +61,13 @@ class Copying {
     if (ranges.empty()) PGS_TRY(CopyRange(file, copy, 0, file.size()));
     for (const auto& [begin, end] : ranges) PGS_TRY(CopyRange(file, copy, begin, std::min(end, file.size())));
     if (owner_.uid != ::geteuid()) PGS_TRY(io::ChangeOwner(path, owner_.uid, owner_.gid));
-    return copy.DataSync();
+    return syncs_.Add(std::move(copy));
   }
-
-  Status End() { return io::SyncDirectory(directory_); }
 
  private:
   std::string directory_;
   const io::UserIdentity& owner_;
+  io::SyncBatch& syncs_;
 };
 
 }  // namespace
@@ -100,8 +104,9 @@ Result<WalToCopy> WalOfDirectory(const ClusterFacts& facts, const std::string& d
   return Fail(ErrorCode::kMissingWal, Quoted(directory) + " does not hold the WAL of " + facts.redo.ToString());
 }
 
-Status CopyWal(const WalToCopy& wal, const std::string& directory, const io::UserIdentity& owner) {
-  Copying copying(directory, owner);
+Status CopyWal(const WalToCopy& wal, const std::string& directory, const io::UserIdentity& owner,
+               io::SyncBatch& syncs) {
+  Copying copying(directory, owner, syncs);
   PGS_TRY(copying.Begin());
   const auto size = wal.segment_size;
   const uint64_t first = pgdata::SegmentNumber(wal.redo, size);
@@ -124,18 +129,19 @@ Status CopyWal(const WalToCopy& wal, const std::string& directory, const io::Use
     PGS_ASSIGN(const auto file, wal.open(name));
     PGS_TRY(copying.Copy(name, *file, {}));
   }
-  return copying.End();
+  return {};
 }
 
-Status CopyWalDirectory(const std::string& from, const std::string& to, const io::UserIdentity& owner) {
-  Copying copying(to, owner);
+Status CopyWalDirectory(const std::string& from, const std::string& to, const io::UserIdentity& owner,
+                        io::SyncBatch& syncs) {
+  Copying copying(to, owner, syncs);
   PGS_TRY(copying.Begin());
   PGS_ASSIGN(const auto names, io::ListDirectory(from));
   for (const auto& name : names) {
     PGS_ASSIGN(const auto file, image::OpenNativeFile(JoinPath(from, name)));
     PGS_TRY(copying.Copy(name, *file, {}));
   }
-  return copying.End();
+  return {};
 }
 
 }  // namespace pgstrata::branch

@@ -17,6 +17,7 @@
 #include "branch/branch/wal_inventory.h"
 #include "foundation/base/error.h"
 #include "foundation/io/process.h"
+#include "foundation/io/sync_batch.h"
 
 namespace pgstrata::branch {
 
@@ -34,9 +35,10 @@ WalToCopy WalOfSource(const ClusterFacts& facts, const RecoveryPlan& plan, const
 // What it needs of the pg_wal at the native path `directory`. kMissingWal where the redo point's segment is not there.
 Result<WalToCopy> WalOfDirectory(const ClusterFacts& facts, const std::string& directory);
 
-// Makes `directory` and fills it; durable when it returns. It and the files belong to `owner`.
-Status CopyWal(const WalToCopy& wal, const std::string& directory, const io::UserIdentity& owner);
+// Makes `directory` and fills it; durable with `syncs`. It and the files belong to `owner`.
+Status CopyWal(const WalToCopy& wal, const std::string& directory, const io::UserIdentity& owner, io::SyncBatch& syncs);
 // Copies a directory that CopyWal filled; holes stay holes.
-Status CopyWalDirectory(const std::string& from, const std::string& to, const io::UserIdentity& owner);
+Status CopyWalDirectory(const std::string& from, const std::string& to, const io::UserIdentity& owner,
+                        io::SyncBatch& syncs);
 
 }  // namespace pgstrata::branch

@@ -11,6 +11,8 @@ namespace pgstrata::io {
 namespace {
 
 constexpr int kPatienceMs = 10'000;
+// The next program that opens the file reads them: few, so that it opens at once.
+constexpr int kPagesOfLog = 50;
 
 ErrorCode CodeOf(int code) {
   if (code == SQLITE_CONSTRAINT_UNIQUE || code == SQLITE_CONSTRAINT_PRIMARYKEY) return ErrorCode::kAlreadyExists;
@@ -33,6 +35,14 @@ ErrorCode CodeOf(int code) {
     default:
       return ErrorCode::kInternal;
   }
+}
+
+// Called after each commit. Where somebody else is at work, the next one does it.
+int EmptyLongLog(void*, sqlite3* connection, const char* database, int pages) {
+  if (pages >= kPagesOfLog) {
+    sqlite3_wal_checkpoint_v2(connection, database, SQLITE_CHECKPOINT_TRUNCATE, nullptr, nullptr);
+  }
+  return SQLITE_OK;
 }
 
 struct Finalize {
@@ -88,7 +98,19 @@ Result<Database> Database::Open(const std::string& path) {
   if (code != SQLITE_OK) return Fail(database.LastError(code));
   sqlite3_busy_timeout(connection, kPatienceMs);
   PGS_TRY(database.Execute("PRAGMA synchronous = EXTRA; PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF"));
+  PGS_TRY(database.UseWriteAheadLog());
   return database;
+}
+
+Status Database::UseWriteAheadLog() {
+  // To fold the log into the file whenever somebody closes it would cost each of our short programs three more syncs.
+  // SQLite's own way, at a thousand pages, never empties it: none of them lives to the next transaction.
+  sqlite3_db_config(connection_.get(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
+  sqlite3_wal_hook(connection_.get(), &EmptyLongLog, nullptr);
+  // A database stays in this mode. It cannot change while somebody else has it open: then the next one does it.
+  const auto mode = Query("PRAGMA journal_mode = WAL");
+  if (!mode && mode.error().code() != ErrorCode::kBusy) return Fail(mode.error());
+  return {};
 }
 
 Status Database::Execute(const std::string& sql) {

@@ -19,6 +19,7 @@ constexpr std::string_view kMagic = "PGSLAYER";
 constexpr uint32_t kSealedFlag = 1;
 constexpr uint32_t kCleanFlag = 2;
 constexpr size_t kHeaderChecksumAt = 56;
+constexpr size_t kReadAtOnce = 64 << 10;
 constexpr long kNanosecondsPerSecond = 1'000'000'000;
 constexpr std::string_view kRootOrigin = ".";
 constexpr std::array<mode_t, 7> kTypes = {S_IFREG, S_IFDIR, S_IFLNK, S_IFIFO, S_IFSOCK, S_IFCHR, S_IFBLK};
@@ -287,7 +288,7 @@ LogReader::LogReader(const LogHeader& header, std::string path, ReadBytes read)
 Result<ByteView> LogReader::Peek(size_t count) {
   const size_t used = position_ - buffer_start_;
   if (buffered_ - used < count) {
-    buffer_.resize(2 * PaddedTo8(kMaxFrameBody + kFrameHeaderBytes));
+    buffer_.resize(std::max({buffer_.size(), kReadAtOnce, count}));
     std::memmove(buffer_.data(), buffer_.data() + used, buffered_ - used);
     buffered_ -= used;
     buffer_start_ = position_;

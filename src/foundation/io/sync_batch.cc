@@ -1,0 +1,73 @@
+#include "foundation/io/sync_batch.h"
+
+#include <algorithm>
+#include <atomic>
+#include <memory>
+#include <system_error>
+#include <thread>
+#include <utility>
+
+#include "foundation/io/directory.h"
+
+namespace pgstrata::io {
+namespace {
+
+constexpr size_t kMostWaiting = 64;
+constexpr size_t kThreads = 12;
+
+}  // namespace
+
+Status SyncBatch::Add(File file) {
+  return Add([file = std::move(file)]() mutable { return file.DataSync(); });
+}
+
+Status SyncBatch::AddFile(const std::string& path, std::string_view content) {
+  PGS_ASSIGN(File file, File::Open(path, O_WRONLY | O_CREAT | O_TRUNC));
+  PGS_TRY(file.WriteAt(0, AsBytes(content)));
+  return Add(std::move(file));
+}
+
+Status SyncBatch::Add(std::move_only_function<Status()> sync) {
+  {
+    const std::scoped_lock lock(mutex_);
+    syncs_.push_back(std::move(sync));
+    if (syncs_.size() < kMostWaiting) return {};
+  }
+  return Run();
+}
+
+void SyncBatch::AddDirectory(const std::string& path) {
+  const std::scoped_lock lock(mutex_);
+  directories_.insert(path);
+}
+
+Status SyncBatch::Run() {
+  std::vector<std::move_only_function<Status()>> syncs;
+  {
+    const std::scoped_lock lock(mutex_);
+    syncs = std::exchange(syncs_, {});
+    for (auto& path : std::exchange(directories_, {})) syncs.emplace_back([path] { return SyncDirectory(path); });
+  }
+  std::atomic<size_t> next = 0;
+  std::mutex failing;
+  Status result;
+  const auto work = [&] {
+    for (size_t i = next++; i < syncs.size(); i = next++) {
+      auto status = syncs[i]();
+      const std::scoped_lock lock(failing);
+      if (!status && result) result = std::move(status);
+    }
+  };
+  {
+    std::vector<std::jthread> threads;
+    try {
+      for (size_t i = 1; i < std::min(kThreads, syncs.size()); ++i) threads.emplace_back(work);
+    } catch (const std::system_error&) {
+      // No more threads for this user: then with those that there are.
+    }
+    work();
+  }
+  return result;
+}
+
+}  // namespace pgstrata::io
