@@ -13,23 +13,12 @@
 namespace pgstrata::bench {
 namespace {
 
-constexpr double kPageBytes = 8192;
-constexpr double kMiB = 1 << 20;
 constexpr double kCreateMostMs = 20;
 constexpr double kFirstRowMostMs = 100;
-constexpr double kDropMostMs = 100;
 constexpr int kRowsPerScale = 100'000;
 
-const std::vector<std::string> kLargeBuffers = {"shared_buffers=3GB", "max_wal_size=8GB", "autovacuum=off"};
-const std::vector<std::string> kSmallBuffers = {"shared_buffers=32MB", "autovacuum=off"};
-
-Verdict CompareTime(std::string what, const Series& series, double most_ms) {
-  return {.what = std::move(what),
-          .ours = Show(series),
-          .other = "",
-          .result = fmt::format("{:.1f} ms", series.WallMs()),
-          .target = fmt::format("<= {:.0f} ms", most_ms),
-          .passed = series.WallMs() <= most_ms};
+Verdict CompareSeries(std::string what, const Series& series, double most_ms) {
+  return CompareTime(std::move(what), series.WallMs(), Show(series), most_ms);
 }
 
 Verdict CompareSpace(std::string what, double own, double changed, double most) {
@@ -43,20 +32,20 @@ Verdict CompareSpace(std::string what, double own, double changed, double most) 
 
 }  // namespace
 
-// A branch and a plain copy of the same source, both running.
-struct BranchBench::Pair {
-  BranchHome home;
-  std::string name;
-  Endpoint branch;
-  std::string copy;
-  std::unique_ptr<NativeServer> native;
+Verdict CompareTime(std::string what, double ms, std::string shown, double most_ms) {
+  return {.what = std::move(what),
+          .ours = std::move(shown),
+          .other = "",
+          .result = fmt::format("{:.1f} ms", ms),
+          .target = fmt::format("<= {:.0f} ms", most_ms),
+          .passed = ms <= most_ms};
+}
 
-  void End() {
-    native.reset();
-    home.Drop(name);
-    Must(io::RemoveTree(copy));
-  }
-};
+void BranchPair::End() {
+  native.reset();
+  home.Drop(name);
+  Must(io::RemoveTree(copy));
+}
 
 BranchBench::BranchBench(BranchOptions options, Report& report)
     : options_(std::move(options)), report_(report), own_{options_.program, work_.Path("home"), std::nullopt} {
@@ -83,54 +72,63 @@ const std::string& BranchBench::Accounts() {
   return accounts_;
 }
 
-BranchBench::Pair BranchBench::StartPair(const BranchHome& home, const std::vector<std::string>& parameters,
-                                         const std::vector<std::string>& create_arguments) {
+const std::string& BranchBench::Segments(int count) {
+  std::string& path = segments_[count];
+  if (path.empty()) {
+    path = work_.Path("segments" + std::to_string(count));
+    MakeCleanDirectory(path);
+    AddSparseSegments(path, count);
+  }
+  return path;
+}
+
+BranchPair BranchBench::StartPair(const BranchHome& home, const std::vector<std::string>& parameters,
+                                  const std::vector<std::string>& create_arguments, const std::string& source) {
   const std::string suffix = std::to_string(++count_);
-  Pair pair{.home = home, .name = "bench" + suffix, .branch = {}, .copy = work_.Path("copy" + suffix), .native = {}};
+  BranchPair pair{
+      .home = home, .name = "bench" + suffix, .branch = {}, .copy = work_.Path("copy" + suffix), .native = {}};
   test::CopyTree(Accounts(), pair.copy);
-  pair.branch = home.Start(pair.name, Accounts(), parameters, create_arguments);
+  pair.branch = home.Start(pair.name, source.empty() ? Accounts() : source, parameters, create_arguments);
   pair.native = std::make_unique<NativeServer>(pair.branch, pair.copy, work_.MakeDirectory("native" + suffix));
   Prewarm(pair.branch);
   Prewarm(pair.native->endpoint());
   return pair;
 }
 
-void BranchBench::Compare(const std::string& what, const Pair& pair, const Load& load, double least) {
+void BranchBench::Compare(const std::string& what, const Endpoint& ours, const Endpoint& other, const Load& load,
+                          double least) {
   Report::Progress(what);
-  report_.Add(CompareRates(what, AlternateLoad(options_.rounds, pair.branch, pair.native->endpoint(), load), least));
+  report_.Add(CompareRates(what, AlternateLoad(options_.rounds, ours, other, load), least));
 }
 
 void BranchBench::Writes() {
-  Pair durable = StartPair(own_, kLargeBuffers);
-  Compare("TPC-B-like, kept branch, as root", durable, {.seconds = options_.seconds}, 0.98);
-  Compare("pgbench -N, as root", durable, {.arguments = {"-N"}, .seconds = options_.seconds}, 1.0);
-  Compare("pgbench -C, as root", durable, {.arguments = {"-C"}, .seconds = options_.seconds}, 0.9);
+  const Load mixture{.seconds = options_.seconds};
+  BranchPair durable = StartPair(own_, kLargeBuffers);
+  const Endpoint ext4 = durable.native->endpoint();
+  Compare("TPC-B-like, kept branch, as root", durable.branch, ext4, mixture, 0.98);
+  Compare("pgbench -N, as root", durable.branch, ext4, {.arguments = {"-N"}, .seconds = options_.seconds}, 1.0);
+  Compare("pgbench -C, as root", durable.branch, ext4, {.arguments = {"-C"}, .seconds = options_.seconds}, 0.9);
   durable.End();
   if (users_) {
-    Pair without_root = StartPair(*users_, kLargeBuffers);
-    Compare("TPC-B-like, kept branch, without root", without_root, {.seconds = options_.seconds}, 0.95);
+    BranchPair without_root = StartPair(*users_, kLargeBuffers);
+    Compare("TPC-B-like, kept branch, without root", without_root.branch, without_root.native->endpoint(), mixture,
+            0.95);
     without_root.End();
   }
-  Pair ephemeral = StartPair(own_, kLargeBuffers, {"--ephemeral"});
+  BranchPair ephemeral = StartPair(own_, kLargeBuffers, {"--ephemeral"});
   // The copy of its configuration says fsync=off too: the other side has to be durable.
   Ask(ephemeral.native->endpoint(), "ALTER SYSTEM SET fsync = on");
   Ask(ephemeral.native->endpoint(), "ALTER SYSTEM SET synchronous_commit = on");
   Ask(ephemeral.native->endpoint(), "SELECT pg_reload_conf()");
-  Compare("TPC-B-like, --ephemeral branch", ephemeral, {.seconds = options_.seconds}, 1.4);
+  Compare("TPC-B-like, --ephemeral branch", ephemeral.branch, ephemeral.native->endpoint(), mixture, 1.4);
   ephemeral.End();
-}
-
-void BranchBench::Reads() {
-  Pair pair = StartPair(own_, kSmallBuffers);
-  Compare("pgbench -S, shared_buffers=32MB, page cache warm", pair, {.arguments = {"-S"}, .seconds = options_.seconds},
-          0.95);
-  pair.End();
 }
 
 Sample BranchBench::TimeOf(const std::vector<std::string>& arguments) const { return own_.Run(arguments).whole; }
 
 void BranchBench::LifeCycle() {
   Series of_directory;
+  Series of_terabyte;
   Series of_branch;
   Series first_row;
   Series drop;
@@ -139,6 +137,7 @@ void BranchBench::LifeCycle() {
     Series discarded;
     const auto keep = [&](Series& series) -> Series& { return round > 0 ? series : discarded; };
     keep(of_directory).Add(TimeOf({"create", "one", "--from", Accounts()}));
+    keep(of_terabyte).Add(TimeOf({"create", "large", "--from", Segments(kTerabyte)}));
     Sample whole = TimeOf({"create", "two", "--from", Accounts()});
     const Sample started = TimeOf({"start", "two"});
     const ProgramRun asked = own_.Run({"psql", "two", "--", "-XAtc", "select 1"});
@@ -146,17 +145,24 @@ void BranchBench::LifeCycle() {
                          .cpu_ms = whole.cpu_ms + started.cpu_ms + asked.whole.cpu_ms});
     own_.Run({"stop", "two"});
     keep(of_branch).Add(TimeOf({"create", "three", "--from", "two"}));
-    for (const char* name : {"three", "two"}) own_.Run({"drop", name, "--force"});
+    for (const char* name : {"three", "two", "large"}) own_.Run({"drop", name, "--force"});
     keep(drop).Add(TimeOf({"drop", "one", "--force"}));
   }
-  report_.Add(CompareTime("branch create of a directory, whole command", of_directory, kCreateMostMs));
-  report_.Add(CompareTime("branch create of a stopped branch, whole command", of_branch, kCreateMostMs));
-  report_.Add(CompareTime("create, start and first row, three commands", first_row, kFirstRowMostMs));
-  report_.Add(CompareTime("branch drop", drop, kDropMostMs));
+  report_.Add(CompareSeries("branch create of a directory, whole command", of_directory, kCreateMostMs));
+  report_.Add(CompareSeries("branch create of a directory of 1 TB, sparse", of_terabyte, kCreateMostMs));
+  report_.Add(CompareSeries("branch create of a stopped branch, whole command", of_branch, kCreateMostMs));
+  report_.Add(CompareSeries("create, start and first row, three commands", first_row, kFirstRowMostMs));
+  report_.Add(CompareSeries("branch drop", drop, kDropMostMs));
 }
 
-double BranchBench::OwnBytes(const std::string& name) const {
-  return Must(codec::ParseJson(own_.Run({"show", name, "--json"}).output)).at("own_bytes").get<double>();
+codec::Json BranchBench::Describe(const std::string& name) const {
+  return Must(codec::ParseJson(own_.Run({"show", name, "--json"}).output));
+}
+
+double BranchBench::OwnBytes(const std::string& name) const { return Describe(name).at("own_bytes").get<double>(); }
+
+std::string BranchBench::DirectoryOf(const std::string& name) const {
+  return own_.home + "/branches/" + Describe(name).at("id").get<std::string>();
 }
 
 void BranchBench::Space() {

@@ -19,9 +19,8 @@ struct BranchHome {
   // `pgstrata branch ARGUMENTS`.
   ProgramRun Run(const std::vector<std::string>& arguments) const;
   // A branch of that name, of `source`, with `parameters` ("shared_buffers=3GB"), and its running server.
-  [[nodiscard]] Endpoint Start(const std::string& name, const std::string& source,
-                               const std::vector<std::string>& parameters,
-                               const std::vector<std::string>& create_arguments = {}) const;
+  Endpoint Start(const std::string& name, const std::string& source, const std::vector<std::string>& parameters,
+                 const std::vector<std::string>& create_arguments = {}) const;
   [[nodiscard]] Endpoint EndpointOf(const std::string& name) const;
   void Drop(const std::string& name) const;
 };

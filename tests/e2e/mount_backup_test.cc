@@ -84,6 +84,8 @@ TEST_P(MountsAs, AKilledProcessLeavesErrorsAndWhatWasSynced) {
   EXPECT_TRUE(
       Eventually([&] { return TryRun({"/bin/cat", mnt() + "/PG_VERSION"}).standard_error.contains("not connected"); }));
   EXPECT_THAT(Failure(74, {"stat", mnt()}), AllOf(HasSubstr("died"), HasSubstr("unmount --force")));
+  EXPECT_THAT(Done({"stat", diff()}), AllOf(HasSubstr(mnt()), HasSubstr("died"), HasSubstr("unmount --force")));
+  EXPECT_EQ(Stat(diff())["mountpoint"], mnt());
   EXPECT_THAT(Failure(75, {"cleanup", "--force", diff()}), HasSubstr("unmount --force"));
   EXPECT_THAT(Mount(), HasSubstr("changes go on"));
   EXPECT_EQ(Read("synced"), "kept");

@@ -93,6 +93,10 @@ Result<Json> StatOfUnmounted(const std::string& directory) {
   PGS_ASSIGN(const auto record, branch::ReadDiffRecord(directory));
   Json stat;
   stat["mountpoint"] = nullptr;
+  PGS_ASSIGN(const auto mounts, fuse::ListMounts());
+  for (const auto& mount : mounts) {
+    if (mount.source == directory) stat["mountpoint"] = mount.mountpoint;  // its process has died
+  }
   stat["source"] = record.origin.path;
   stat["layers"] = Json::array();
   for (const auto& layer : record.layers) {
@@ -131,7 +135,10 @@ Result<int> RunStat(const StatArguments& arguments, Output& output) {
   if (arguments.json) {
     output.out << codec::FormatJson(stat, 2) << '\n';
   } else if (gone) {
-    fmt::print(output.out, "mounted   nowhere\nsource    {}\n", Text(stat, "source"));
+    const std::string dead = Text(stat, "mountpoint");
+    fmt::print(output.out, "mounted   {}\nsource    {}\n",
+               dead.empty() ? "nowhere" : dead + ", but its process has died: pgstrata unmount --force " + dead,
+               Text(stat, "source"));
     PrintLayers(stat, output.out);
   } else {
     PrintServed(stat, output.out);

@@ -3,6 +3,8 @@
 #include <fcntl.h>
 #include <sys/wait.h>
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
 #include <chrono>
 #include <csignal>
@@ -65,10 +67,20 @@ std::vector<std::string> WritableFor(const ServerOptions& options) {
   return writable;
 }
 
+// Whether this machine is set to have no namespaces at all. The error is the same where they are only used up.
+bool NamespacesAreSwitchedOff() {
+  return std::ranges::any_of(std::array{"/proc/sys/user/max_user_namespaces", "/proc/sys/user/max_net_namespaces"},
+                             [](const char* path) {
+                               const auto limit = io::ReadWholeFile(path);
+                               return limit && TrimWhitespace(*limit) == "0";
+                             });
+}
+
 // As machines say it that never allow a namespace: not to this user, not in this kernel, or none of them at all.
 bool NeverAllowed(const Error& error) {
   const int number = error.system_errno();
-  return number == EPERM || number == EACCES || number == EINVAL || number == ENOSYS || number == ENOSPC;
+  if (number == ENOSPC) return NamespacesAreSwitchedOff();
+  return number == EPERM || number == EACCES || number == EINVAL || number == ENOSYS;
 }
 
 // One that is short of something may have it a moment later, and a server must not get the network because of that.

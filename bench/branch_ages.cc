@@ -1,0 +1,53 @@
+// Branches that have lived: layers upon layers, and half an hour of load.
+#include <fmt/core.h>
+
+#include <thread>
+
+#include "bench/branch_rows.h"
+
+namespace pgstrata::bench {
+namespace {
+
+constexpr int kDepth = 8;
+constexpr int kSecondsOfALayer = 5;
+
+}  // namespace
+
+void BranchBench::DeepBranch() {
+  std::string source = Accounts();
+  std::vector<std::string> parents;
+  Report::Progress("layers");
+  for (int depth = 1; depth < kDepth; ++depth) {
+    const std::string name = "layer" + std::to_string(depth);
+    RunLoad(own_.Start(name, source, kLargeBuffers), {.seconds = kSecondsOfALayer});
+    own_.Run({"stop", name});
+    source = name;
+    parents.push_back(name);
+  }
+  BranchPair pair = StartPair(own_, {}, {}, source);
+  const auto layers = Describe(pair.name).at("layers").get<int>();
+  Compare(fmt::format("TPC-B-like, {} layers deep", layers), pair.branch, pair.native->endpoint(),
+          {.seconds = options_.seconds}, 0.95);
+  pair.End();
+  for (const auto& name : parents) own_.Run({"drop", name, "--force"});
+}
+
+void BranchBench::AgedBranch() {
+  BranchPair pair = StartPair(own_, kLargeBuffers);
+  const Endpoint ext4 = pair.native->endpoint();
+  const Load aging{.seconds = options_.aging_seconds};
+  Report::Progress(fmt::format("{} s of load on both sides", options_.aging_seconds));
+  std::thread beside([&] { RunLoad(ext4, aging); });
+  RunLoad(pair.branch, aging);
+  beside.join();
+  Compare(fmt::format("TPC-B-like, after {} s of it", options_.aging_seconds), pair.branch, ext4,
+          {.seconds = options_.seconds}, 0.95);
+  pair.End();
+}
+
+void BranchBench::Ages() {
+  DeepBranch();
+  AgedBranch();
+}
+
+}  // namespace pgstrata::bench
