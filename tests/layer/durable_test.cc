@@ -79,6 +79,22 @@ TEST_F(DurableTest, WhatWasSyncedIsThereAndWhatWasNotIsOld) {
   EXPECT_EQ(Content("base/2"), "two");
 }
 
+TEST_F(DurableTest, TimesAloneAreNoReasonToWaitForTheLog) {
+  Open();
+  Write("base/1", 0, "first");
+  Sync("base/1");
+  const vfs::Inode file = Find("base/1").inode;
+  const size_t logged = LogOf(0).size();
+  Write("base/1", 0, "again");
+  ASSERT_TRUE(volume_->SetAttributes(file, {.modified = timespec{.tv_sec = 5}}).has_value());
+  ASSERT_EQ(ErrorOf(volume_->Sync(file, true)), 0);
+  EXPECT_EQ(LogOf(0).size(), logged);
+  Sync("base/1");
+  Reopen();
+  EXPECT_EQ(Find("base/1").modified.tv_sec, 5);
+  EXPECT_EQ(Content("base/1").substr(0, 5), "again");
+}
+
 TEST_F(DurableTest, NamesAttributesAndLinksComeBackAsTheyWere) {
   Open();
   const vfs::Inode file = Create("", "new");

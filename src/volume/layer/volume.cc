@@ -117,7 +117,13 @@ vfs::FsResult<vfs::Attributes> Volume::SetAttributes(vfs::Inode inode, const vfs
     attributes.changed = now;
     node.attributes_owed = true;
   }
-  journal_.RecordAttributes(node);
+  // The kernel sets a written file's times before every fdatasync of it, which then would wait for the log as well.
+  const bool only_times = !change.mode && !change.uid && !change.gid && !change.size;
+  if (only_times) {
+    journal_.NoteChange(node);
+  } else {
+    journal_.RecordAttributes(node);
+  }
   return ShownAttributes(node);
 }
 
