@@ -159,7 +159,9 @@ codec::Json BranchBench::Describe(const std::string& name) const {
   return Must(codec::ParseJson(own_.Run({"show", name, "--json"}).output));
 }
 
-double BranchBench::OwnBytes(const std::string& name) const { return Describe(name).at("own_bytes").get<double>(); }
+double BranchBench::LayerBytes(const std::string& name) const {
+  return Describe(name).at("limited_bytes").get<double>();
+}
 
 std::string BranchBench::DirectoryOf(const std::string& name) const {
   return own_.home + "/branches/" + Describe(name).at("id").get<std::string>();
@@ -172,7 +174,7 @@ void BranchBench::Space() {
     const Endpoint branch = own_.Start("space", Accounts(), kLargeBuffers);
     Ask(branch, "CREATE EXTENSION pageinspect");
     Ask(branch, "CHECKPOINT");
-    const double before = OwnBytes("space");
+    const double before = LayerBytes("space");
     const std::string at = Ask(branch, "SELECT pg_current_wal_insert_lsn()");
     Ask(branch, sql);
     Ask(branch, "CHECKPOINT");
@@ -183,7 +185,7 @@ void BranchBench::Space() {
                             "(page_header(get_raw_page(c.relname, b::int))).lsn >= '{}'",
                             at));
     own_.Run({"stop", "space"});
-    report_.Add(CompareSpace(what, OwnBytes("space") - before, std::stod(changed) * kPageBytes, most));
+    report_.Add(CompareSpace(what, LayerBytes("space") - before, std::stod(changed) * kPageBytes, most));
     own_.Run({"drop", "space", "--force"});
   };
   measure("own bytes after a contiguous update of 1 %",

@@ -82,7 +82,8 @@ class BranchBench {
   [[nodiscard]] Sample TimeOf(const std::vector<std::string>& arguments) const;
   // What `show --json` says of it.
   [[nodiscard]] codec::Json Describe(const std::string& name) const;
-  [[nodiscard]] double OwnBytes(const std::string& name) const;
+  // On disk, of the layers that are its own: without its WAL.
+  [[nodiscard]] double LayerBytes(const std::string& name) const;
   [[nodiscard]] std::string DirectoryOf(const std::string& name) const;
 
   BranchOptions options_;

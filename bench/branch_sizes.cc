@@ -60,7 +60,7 @@ void BranchBench::LargeChange() {
   ChangePages(DirectoryOf("changed") + "/mnt/base/5", 2 * kTenGigabytes);
   AddMemory("memory of a worker, 10 GiB changed in pages apart", "changed", 128);
   own_.Run({"stop", "changed"});
-  const double gib = OwnBytes("changed") / static_cast<double>(kSegment);
+  const double gib = LayerBytes("changed") / static_cast<double>(kSegment);
   const Sample drop = TimeOf({"drop", "changed", "--force"});
   report_.Add(CompareTime(fmt::format("branch drop, {:.1f} GiB of its own", gib), drop.wall_ms,
                           fmt::format("{:.1f} ms", drop.wall_ms), kDropMostMs));
