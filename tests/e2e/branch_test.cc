@@ -169,6 +169,20 @@ TEST_P(KeptBranches, ScriptThatFailsLeavesNoBranch) {
   EXPECT_EQ(program_.Leftovers(), "");
 }
 
+TEST_P(KeptBranches, ChildThatCannotBeMadeLeavesTheParentAsItWas) {
+  Do({"create", "parent", "--from", Source()});
+  const std::string before = Do({"show", "parent", "--json"});
+  const std::string mask = program_.directory().WriteFile("mask.sql", "update nonsense set text = 'masked';\n");
+  Refused(65, {"create", "child", "--from", "parent", "--run", mask});
+  EXPECT_EQ(Do({"show", "parent", "--json"}), before);
+  EXPECT_EQ(LeftBehind(), "");
+  Do({"create", "child", "--from", "parent"});
+  for (const char* name : {"parent", "child"}) {
+    Do({"start", name});
+    EXPECT_EQ(Sql(name, "select count(*) from t"), "1000");
+  }
+}
+
 TEST_P(KeptBranches, EmptyClusterIsAsourceThatLivesAsLongAsItsBranches) {
   Do({"create", "test", "--empty", "--pg", "15", "--start"});
   Sql("test", "create table t as select 1 as a");

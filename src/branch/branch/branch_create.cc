@@ -126,13 +126,22 @@ class Creation {
     return CopyWal(WalOfSource(plan.facts, plan.recovery, inventory), branch_.directory.origin(), owner_, syncs_);
   }
 
-  Status AddTop() {
-    layer::DeferredStorage storage(syncs_);
-    PGS_ASSIGN(auto layer, AddLayer(branch_.home, branch_.record.id, storage));
-    made_layers_.push_back(layer.id);
-    branch_.record.layers.push_back(std::move(layer));
+  // Stands on all layers of `parent` that hold something. Where the parent writes its topmost one still, it goes on in
+  // a new one, which is entered together with the branch: whatever fails, the parent is as it was.
+  Status StandOn(const BranchRecord& parent) {
+    BranchRecord frozen = parent;
+    if (frozen.layers.back().written) {
+      frozen.layers.back().frozen = true;
+      PGS_TRY(AddLayerTo(frozen));
+      frozen_parent_ = frozen;
+    }
+    auto& record = branch_.record;
+    record.layers.assign(frozen.layers.begin(), frozen.layers.end() - 1);
+    record.layers_at_creation = record.layers.size();
     return {};
   }
+
+  Status AddTop() { return AddLayerTo(branch_.record); }
 
   Status Fill(const std::shared_ptr<const image::Image>& image) { return FillTop(branch_, image, owner_, syncs_); }
 
@@ -162,7 +171,7 @@ class Creation {
     syncs_.AddDirectory(branch_.directory.path());
     syncs_.AddDirectory(BranchesDirectory(branch_.home));
     PGS_TRY(syncs_.Run());
-    PGS_TRY(branch_.Save());
+    PGS_TRY(branch_.Save(frozen_parent_));
     entered_ = true;
     return {};
   }
@@ -188,6 +197,14 @@ class Creation {
   io::SyncBatch& syncs() { return syncs_; }
 
  private:
+  Status AddLayerTo(BranchRecord& record) {
+    layer::DeferredStorage storage(syncs_);
+    PGS_ASSIGN(auto layer, AddLayer(branch_.home, record.id, storage));
+    made_layers_.push_back(layer.id);
+    record.layers.push_back(std::move(layer));
+    return {};
+  }
+
   Status Psql(const Login& login) {
     PGS_ASSIGN(const auto installation, FindServerPrograms(branch_.record.major_version, branch_.record.pg_bin));
     PGS_ASSIGN(auto argv, PsqlCommand(installation));
@@ -209,6 +226,7 @@ class Creation {
   io::UserIdentity owner_;
   io::SyncBatch syncs_;  // nothing of the branch counts before it is entered
   LockedBranch branch_;
+  std::optional<BranchRecord> frozen_parent_;  // as it is entered
   std::vector<std::string> made_layers_;
   std::string cluster_;
   bool entered_ = false;
@@ -231,25 +249,6 @@ Status RequireStopped(const LockedBranch& parent) {
       Error(ErrorCode::kBusy, fmt::format("branch {} {}", Quoted(parent.record.name),
                                           runs ? "is running" : "was not stopped: it has crashed"))
           .WithHint(fmt::format("{}pgstrata branch stop {}", runs ? "" : "start it, then: ", parent.record.name)));
-}
-
-// The layers that a child shares with `parent`: all that hold something. Where the parent writes its topmost one still,
-// it goes on in a new one, which is entered first: whatever fails later, the parent is whole.
-Result<std::vector<LayerRecord>> FreezeParent(LockedBranch& parent) {
-  auto& layers = parent.record.layers;
-  if (layers.back().written) {
-    io::SyncBatch syncs;
-    layer::DeferredStorage storage(syncs);
-    PGS_ASSIGN(auto top, AddLayer(parent.home, parent.record.id, storage));
-    PGS_TRY(syncs.Run());
-    layers.back().frozen = true;
-    layers.push_back(std::move(top));
-    PGS_TRY(parent.Save());
-  }
-  std::vector<LayerRecord> shared(layers.begin(), layers.end() - 1);
-  // A command that was killed after entering the new layer has not sealed it.
-  PGS_TRY(layer::SealLayer(LayerDirectory(parent.home, shared.back().id)));
-  return shared;
 }
 
 void Inherit(const BranchRecord& parent, BranchRecord& child) {
@@ -310,16 +309,19 @@ Result<BranchRecord> CreateFromBranch(const std::string& home, const BranchOptio
   auto& branch = creation.branch();
   PGS_ASSIGN(const auto wal, WalOfDirectory(facts, from.directory.wal(from.record.wal)));
   PGS_TRY(CopyWal(wal, branch.directory.origin(), owner, creation.syncs()));
-  PGS_ASSIGN(const auto fingerprints, ReadFingerprints(from.directory.source()));
-  PGS_TRY(
-      creation.syncs().AddFile(branch.directory.source(), fingerprints));  // they were just compared with the source
+  PGS_ASSIGN(const auto fingerprints, ReadFingerprints(from.directory.source()));  // just compared with the source
+  PGS_TRY(creation.syncs().AddFile(branch.directory.source(), fingerprints));
   Inherit(from.record, branch.record);
-  PGS_ASSIGN(branch.record.layers, FreezeParent(from));
-  branch.record.layers_at_creation = branch.record.layers.size();
+  PGS_TRY(creation.StandOn(from.record));
+  const std::string shared = branch.record.layers.back().id;
   PGS_TRY(creation.AddTop());
   PGS_TRY(creation.Fill(image));
   PGS_TRY(creation.RunScript(image));
   PGS_TRY(creation.Enter());
+  // It is durable as it is, and works unsealed too; the next branch of it tries again.
+  if (const auto sealed = layer::SealLayer(LayerDirectory(home, shared)); !sealed) {
+    events.warning(sealed.error().message());
+  }
   return branch.record;
 }
 

@@ -20,11 +20,13 @@ bool BranchEvents::IsCancelled() const {
   return cancel_fd >= 0 && ::poll(&cancel, 1, 0) > 0;
 }
 
-Status LockedBranch::Save() const {
+Status LockedBranch::Save(const std::optional<BranchRecord>& other) const {
+  std::vector<BranchRecord> records = {record};
+  if (other) records.push_back(*other);
   std::vector<std::string> orphans;
   {
     PGS_ASSIGN(auto catalogue, Catalogue::Open(home));
-    PGS_ASSIGN(orphans, catalogue.Change({record}));
+    PGS_ASSIGN(orphans, catalogue.Change(records));
   }
   return RemoveLayers(home, orphans);
 }

@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -32,8 +33,9 @@ struct LockedBranch {
   BranchRecord record;
   BranchLock lock;
 
-  // Enters the record as it is now, and removes the layers that nobody stands on any more.
-  Status Save() const;
+  // Enters the record as it is now, and with it that of another branch whose lock the caller holds too; removes the
+  // layers that nobody stands on any more.
+  Status Save(const std::optional<BranchRecord>& other = std::nullopt) const;
 };
 
 // By name. kNotFound; kBusy naming who works on it. `words` say what this command does, for whoever comes meanwhile.
