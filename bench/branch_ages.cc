@@ -1,7 +1,7 @@
 // Branches that have lived: layers upon layers, and half an hour of load.
 #include <fmt/core.h>
 
-#include <thread>
+#include <future>
 
 #include "bench/branch_rows.h"
 
@@ -24,25 +24,25 @@ void BranchBench::DeepBranch() {
     source = name;
     parents.push_back(name);
   }
-  BranchPair pair = StartPair(own_, {}, {}, source);
-  const auto layers = Describe(pair.name).at("layers").get<int>();
-  Compare(fmt::format("TPC-B-like, {} layers deep", layers), pair.branch, pair.native->endpoint(),
-          {.seconds = options_.seconds}, 0.95);
-  pair.End();
+  {
+    const auto pair = StartPair(own_, {}, {}, source);
+    const auto layers = Describe(pair->name).at("layers").get<int>();
+    Compare(fmt::format("TPC-B-like, {} layers deep", layers), pair->branch, pair->native->endpoint(),
+            {.seconds = options_.seconds}, 0.95);
+  }
   for (const auto& name : parents) own_.Run({"drop", name, "--force"});
 }
 
 void BranchBench::AgedBranch() {
-  BranchPair pair = StartPair(own_, kLargeBuffers);
-  const Endpoint ext4 = pair.native->endpoint();
+  const auto pair = StartPair(own_, kLargeBuffers);
+  const Endpoint ext4 = pair->native->endpoint();
   const Load aging{.seconds = options_.aging_seconds};
   Report::Progress(fmt::format("{} s of load on both sides", options_.aging_seconds));
-  std::thread beside([&] { RunLoad(ext4, aging); });
-  RunLoad(pair.branch, aging);
-  beside.join();
-  Compare(fmt::format("TPC-B-like, after {} s of it", options_.aging_seconds), pair.branch, ext4,
+  auto beside = std::async(std::launch::async, [&] { RunLoad(ext4, aging); });
+  RunLoad(pair->branch, aging);
+  beside.get();
+  Compare(fmt::format("TPC-B-like, after {} s of it", options_.aging_seconds), pair->branch, ext4,
           {.seconds = options_.seconds}, 0.95);
-  pair.End();
 }
 
 void BranchBench::Ages() {

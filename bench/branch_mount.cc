@@ -1,11 +1,12 @@
 // A plain mount, with pg_wal in it, and freezing it under load.
 #include <fmt/core.h>
 
+#include <algorithm>
+#include <chrono>
+#include <future>
 #include <thread>
 
 #include "bench/branch_rows.h"
-#include "foundation/base/clock.h"
-#include "foundation/io/directory.h"
 #include "volume/layer/layer_directory.h"
 #include "volume/worker/control_client.h"
 
@@ -15,17 +16,33 @@ namespace {
 constexpr double kHeldMostMs = 5;
 constexpr std::chrono::seconds kBetweenFreezes{2};
 
+// `pgstrata mount`, taken away at the end.
+class PlainMount {
+ public:
+  PlainMount(std::string program, const std::string& source, std::string mountpoint, const std::string& changes)
+      : program_(std::move(program)), mountpoint_(std::move(mountpoint)) {
+    RunProgram({.argv = {program_, "mount", source, mountpoint_, "--diff-dir", changes},
+                .environment = io::CurrentEnvironment()});
+  }
+  ~PlainMount() { static_cast<void>(io::RunAndCapture({.argv = {program_, "unmount", "--force", mountpoint_}})); }
+  PlainMount(const PlainMount&) = delete;
+  PlainMount& operator=(const PlainMount&) = delete;
+
+ private:
+  std::string program_;
+  std::string mountpoint_;
+};
+
 }  // namespace
 
 void BranchBench::FreezeUnderLoad(const std::string& control_socket, const Endpoint& server) {
   Report::Progress("freeze under load");
-  std::jthread load([&] { RunLoad(server, {.seconds = options_.seconds}); });
   auto client = Must(worker::ControlClient::Connect(control_socket));
+  auto load = std::async(std::launch::async, [&] { return RunLoad(server, {.seconds = options_.seconds}); });
   Series held;
   double longest = 0;
-  const Stopwatch watch;
-  for (int i = 0; watch.milliseconds() < 1000.0 * options_.seconds; ++i) {
-    std::this_thread::sleep_for(kBetweenFreezes);
+  std::this_thread::sleep_for(kBetweenFreezes);  // it begins with a checkpoint
+  for (int i = 0; load.wait_for(kBetweenFreezes) == std::future_status::timeout; ++i) {
     const std::string layer = work_.Path("frozen" + std::to_string(i));
     Must(layer::MakeLayer(layer));
     const auto frozen = Must(client.Freeze(layer));
@@ -34,28 +51,23 @@ void BranchBench::FreezeUnderLoad(const std::string& control_socket, const Endpo
     held.Add({.wall_ms = ms, .cpu_ms = 0});
     longest = std::max(longest, ms);
   }
+  load.get();
   report_.Add(CompareTime("freeze under TPC-B-like load, requests held, the longest", longest, "median " + Show(held),
                           kHeldMostMs));
 }
 
 void BranchBench::Mount() {
-  BranchPair pair = StartPair(own_, kLargeBuffers);
+  const auto pair = StartPair(own_, kLargeBuffers);
   const std::string mountpoint = work_.MakeDirectory("mountpoint");
   const std::string changes = work_.Path("changes");
-  const auto pgstrata = [&](std::vector<std::string> arguments) {
-    arguments.insert(arguments.begin(), options_.program);
-    RunProgram({.argv = arguments, .environment = io::CurrentEnvironment()});
-  };
-  pgstrata({"mount", Accounts(), mountpoint, "--diff-dir", changes});
   {
-    const NativeServer inside(pair.branch, mountpoint, work_.MakeDirectory("inside"));
+    const PlainMount mount(options_.program, Accounts(), mountpoint, changes);
+    const NativeServer inside(pair->branch, mountpoint, work_.MakeDirectory("inside"));
     Prewarm(inside.endpoint());
-    Compare("TPC-B-like inside a plain mount, pg_wal in it", inside.endpoint(), pair.native->endpoint(),
+    Compare("TPC-B-like inside a plain mount, pg_wal in it", inside.endpoint(), pair->native->endpoint(),
             {.seconds = options_.seconds}, 0.85);
     FreezeUnderLoad(changes + "/control", inside.endpoint());
   }
-  pgstrata({"unmount", mountpoint});
-  pair.End();
 }
 
 }  // namespace pgstrata::bench

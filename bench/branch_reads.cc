@@ -1,6 +1,5 @@
 // Reading through a branch: what costs is the way from the page cache and the disk through the worker.
 #include <fmt/core.h>
-#include <unistd.h>
 
 #include <random>
 
@@ -8,7 +7,6 @@
 #include "bench/conditions.h"
 #include "bench/memory_group.h"
 #include "foundation/base/clock.h"
-#include "foundation/base/text.h"
 #include "foundation/io/file.h"
 
 namespace pgstrata::bench {
@@ -17,8 +15,7 @@ namespace {
 constexpr int kReads = 2000;
 
 pid_t ServerOf(const Endpoint& server) {
-  const std::string directory = Ask(server, "SHOW external_pid_file");
-  return static_cast<pid_t>(std::stol(Must(io::ReadWholeFile(directory))));
+  return static_cast<pid_t>(std::stol(Must(io::ReadWholeFile(Ask(server, "SHOW external_pid_file")))));
 }
 
 // 8 KiB at random places, one after the other.
@@ -79,12 +76,11 @@ void BranchBench::ColdReads(const BranchPair& pair) {
 }
 
 void BranchBench::Reads() {
-  BranchPair pair = StartPair(own_, kSmallBuffers);
-  Compare("pgbench -S, shared_buffers=32MB, page cache warm", pair.branch, pair.native->endpoint(),
+  const auto pair = StartPair(own_, kSmallBuffers);
+  Compare("pgbench -S, shared_buffers=32MB, page cache warm", pair->branch, pair->native->endpoint(),
           {.arguments = {"-S"}, .seconds = options_.seconds}, 0.95);
-  ColdReads(pair);
-  ReadsWithLittleMemory(pair);
-  pair.End();
+  ColdReads(*pair);
+  ReadsWithLittleMemory(*pair);
 }
 
 }  // namespace pgstrata::bench

@@ -1,7 +1,6 @@
 #include "bench/branch_rows.h"
 
 #include <fmt/core.h>
-#include <unistd.h>
 
 #include <filesystem>
 
@@ -41,10 +40,17 @@ Verdict CompareTime(std::string what, double ms, std::string shown, double most_
           .passed = ms <= most_ms};
 }
 
-void BranchPair::End() {
+BranchPair::BranchPair(BranchHome home_, std::string name_, std::string copy_)
+    : home(std::move(home_)), name(std::move(name_)), copy(std::move(copy_)) {}
+
+BranchPair::~BranchPair() {
   native.reset();
-  home.Drop(name);
-  Must(io::RemoveTree(copy));
+  try {
+    home.Drop(name);
+  } catch (const std::exception& error) {
+    Report::Progress(error.what());
+  }
+  static_cast<void>(io::RemoveTree(copy));
 }
 
 BranchBench::BranchBench(BranchOptions options, Report& report)
@@ -82,16 +88,16 @@ const std::string& BranchBench::Segments(int count) {
   return path;
 }
 
-BranchPair BranchBench::StartPair(const BranchHome& home, const std::vector<std::string>& parameters,
-                                  const std::vector<std::string>& create_arguments, const std::string& source) {
+std::unique_ptr<BranchPair> BranchBench::StartPair(const BranchHome& home, const std::vector<std::string>& parameters,
+                                                   const std::vector<std::string>& create_arguments,
+                                                   const std::string& source) {
   const std::string suffix = std::to_string(++count_);
-  BranchPair pair{
-      .home = home, .name = "bench" + suffix, .branch = {}, .copy = work_.Path("copy" + suffix), .native = {}};
-  test::CopyTree(Accounts(), pair.copy);
-  pair.branch = home.Start(pair.name, source.empty() ? Accounts() : source, parameters, create_arguments);
-  pair.native = std::make_unique<NativeServer>(pair.branch, pair.copy, work_.MakeDirectory("native" + suffix));
-  Prewarm(pair.branch);
-  Prewarm(pair.native->endpoint());
+  auto pair = std::make_unique<BranchPair>(home, "bench" + suffix, work_.Path("copy" + suffix));
+  test::CopyTree(Accounts(), pair->copy);
+  pair->branch = home.Start(pair->name, source.empty() ? Accounts() : source, parameters, create_arguments);
+  pair->native = std::make_unique<NativeServer>(pair->branch, pair->copy, work_.MakeDirectory("native" + suffix));
+  Prewarm(pair->branch);
+  Prewarm(pair->native->endpoint());
   return pair;
 }
 
@@ -103,25 +109,25 @@ void BranchBench::Compare(const std::string& what, const Endpoint& ours, const E
 
 void BranchBench::Writes() {
   const Load mixture{.seconds = options_.seconds};
-  BranchPair durable = StartPair(own_, kLargeBuffers);
-  const Endpoint ext4 = durable.native->endpoint();
-  Compare("TPC-B-like, kept branch, as root", durable.branch, ext4, mixture, 0.98);
-  Compare("pgbench -N, as root", durable.branch, ext4, {.arguments = {"-N"}, .seconds = options_.seconds}, 1.0);
-  Compare("pgbench -C, as root", durable.branch, ext4, {.arguments = {"-C"}, .seconds = options_.seconds}, 0.9);
-  durable.End();
-  if (users_) {
-    BranchPair without_root = StartPair(*users_, kLargeBuffers);
-    Compare("TPC-B-like, kept branch, without root", without_root.branch, without_root.native->endpoint(), mixture,
-            0.95);
-    without_root.End();
+  {
+    const auto durable = StartPair(own_, kLargeBuffers);
+    const Endpoint ext4 = durable->native->endpoint();
+    Compare("TPC-B-like, kept branch, as root", durable->branch, ext4, mixture, 0.98);
+    Compare("pgbench -N, as root", durable->branch, ext4, {.arguments = {"-N"}, .seconds = options_.seconds}, 1.0);
+    Compare("pgbench -C, as root", durable->branch, ext4, {.arguments = {"-C"}, .seconds = options_.seconds}, 0.9);
   }
-  BranchPair ephemeral = StartPair(own_, kLargeBuffers, {"--ephemeral"});
+  if (users_) {
+    const auto pair = StartPair(*users_, kLargeBuffers);
+    Compare("TPC-B-like, kept branch, without root", pair->branch, pair->native->endpoint(), mixture, 0.95);
+  }
+  const auto ephemeral = StartPair(own_, kLargeBuffers, {"--ephemeral"});
+  const Endpoint ext4 = ephemeral->native->endpoint();
   // The copy of its configuration says fsync=off too: the other side has to be durable.
-  Ask(ephemeral.native->endpoint(), "ALTER SYSTEM SET fsync = on");
-  Ask(ephemeral.native->endpoint(), "ALTER SYSTEM SET synchronous_commit = on");
-  Ask(ephemeral.native->endpoint(), "SELECT pg_reload_conf()");
-  Compare("TPC-B-like, --ephemeral branch", ephemeral.branch, ephemeral.native->endpoint(), mixture, 1.4);
-  ephemeral.End();
+  for (const char* sql :
+       {"ALTER SYSTEM SET fsync = on", "ALTER SYSTEM SET synchronous_commit = on", "SELECT pg_reload_conf()"}) {
+    Ask(ext4, sql);
+  }
+  Compare("TPC-B-like, --ephemeral branch", ephemeral->branch, ext4, mixture, 1.4);
 }
 
 Sample BranchBench::TimeOf(const std::vector<std::string>& arguments) const { return own_.Run(arguments).whole; }

@@ -30,15 +30,19 @@ inline constexpr double kMiB = 1 << 20;
 inline constexpr double kDropMostMs = 100;
 inline constexpr int kTerabyte = 1000;  // segments
 
-// A branch and a plain copy of the same source, both running.
-struct BranchPair {
-  BranchHome home;
-  std::string name;
-  Endpoint branch;
-  std::string copy;
-  std::unique_ptr<NativeServer> native;
+// A branch and a plain copy of the same source, both running; they end, and are removed, with this object.
+class BranchPair {
+ public:
+  BranchPair(BranchHome home, std::string name, std::string copy);
+  ~BranchPair();
+  BranchPair(const BranchPair&) = delete;
+  BranchPair& operator=(const BranchPair&) = delete;
 
-  void End();
+  const BranchHome home;
+  const std::string name;
+  const std::string copy;
+  Endpoint branch;
+  std::unique_ptr<NativeServer> native;
 };
 
 class BranchBench {
@@ -64,9 +68,10 @@ class BranchBench {
   void Sizes();
 
  private:
-  [[nodiscard]] BranchPair StartPair(const BranchHome& home, const std::vector<std::string>& parameters,
-                                     const std::vector<std::string>& create_arguments = {},
-                                     const std::string& source = "");
+  [[nodiscard]] std::unique_ptr<BranchPair> StartPair(const BranchHome& home,
+                                                      const std::vector<std::string>& parameters,
+                                                      const std::vector<std::string>& create_arguments = {},
+                                                      const std::string& source = "");
   void Compare(const std::string& what, const Endpoint& ours, const Endpoint& other, const Load& load, double least);
   void ReadsWithLittleMemory(const BranchPair& pair);
   void ColdReads(const BranchPair& pair);

@@ -1,8 +1,7 @@
 // Large branches: a worker's memory, files with much that is dirty, and the way out.
 #include <fmt/core.h>
-#include <unistd.h>
 
-#include <filesystem>
+#include <algorithm>
 
 #include "bench/branch_rows.h"
 #include "bench/workload.h"

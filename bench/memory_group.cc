@@ -1,7 +1,6 @@
 #include "bench/memory_group.h"
 
 #include <fmt/core.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "bench/measure.h"
@@ -25,7 +24,12 @@ MemoryGroup::MemoryGroup(const std::string& name, uint64_t bytes) {
   const bool version1 = io::Exists(std::string(kVersion1) + "/cgroup.procs");
   path_ = fmt::format("{}/pgstrata-bench-{}-{}", version1 ? kVersion1 : kVersion2, ::getpid(), name);
   Must(io::MakeDirectories(path_, 0755));
-  Write(path_ + (version1 ? "/memory.limit_in_bytes" : "/memory.max"), std::to_string(bytes));
+  try {
+    Write(path_ + (version1 ? "/memory.limit_in_bytes" : "/memory.max"), std::to_string(bytes));
+  } catch (...) {
+    ::rmdir(path_.c_str());
+    throw;
+  }
 }
 
 MemoryGroup::~MemoryGroup() {
@@ -43,9 +47,8 @@ MemoryGroup::~MemoryGroup() {
 
 void MemoryGroup::Add(pid_t process) const {
   Write(path_ + "/cgroup.procs", std::to_string(process));
-  const auto children = io::ReadWholeFile(fmt::format("/proc/{0}/task/{0}/children", process));
-  if (!children) return;
-  for (const auto child : Split(TrimWhitespace(*children), ' ')) {
+  const std::string children = Must(io::ReadWholeFile(fmt::format("/proc/{0}/task/{0}/children", process)));
+  for (const auto child : Split(TrimWhitespace(children), ' ')) {
     if (const auto pid = ParseDecimal(child)) Add(static_cast<pid_t>(*pid));
   }
 }

@@ -65,7 +65,8 @@ def read(entry, database, configuration):
         os.makedirs(os.path.dirname(clean), exist_ok=True)
         open(clean, "w", encoding="ascii").close()
         return time.monotonic() - begun, ""
-    return time.monotonic() - begun, run.stdout + run.stderr
+    said = run.stdout + run.stderr
+    return time.monotonic() - begun, said or f"clang-tidy ended with status {run.returncode}"
 
 
 def main():

@@ -45,6 +45,16 @@ TEST(SyncBatch, ManyFilesAreNotKeptOpen) {
   EXPECT_EQ(*ReadWholeFile(directory.path() + "/299"), "299");
 }
 
+TEST(SyncBatch, DirectoriesWaitForAllThatComesIntoThem) {
+  const test::ScratchDirectory directory;
+  const std::string late = directory.path() + "/late";
+  SyncBatch batch;
+  batch.AddDirectory(late);
+  for (int i = 0; i < 200; ++i) ASSERT_TRUE(batch.AddFile(directory.path() + '/' + std::to_string(i), ""));
+  ASSERT_TRUE(MakeDirectories(late).has_value());  // it would have been missed already
+  EXPECT_TRUE(batch.Run().has_value());
+}
+
 TEST(SyncBatch, DirectoryThatIsNotThereIsAnErrorOfRun) {
   const test::ScratchDirectory directory;
   SyncBatch batch;

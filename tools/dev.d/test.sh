@@ -43,8 +43,10 @@ beside_posix_suite() {
   suite=$!
   ("$@") & # in the background too: in a condition, errors within would not end it
   others=$!
+  trap 'kill "$suite" "$others" 2>/dev/null; wait; exit 130' INT TERM # what runs in the background does not hear Ctrl-C
   wait "$others" || failed=1
   wait "$suite" || failed=1
+  trap - INT TERM
   cat "$log"
   return "$failed"
 }

@@ -170,10 +170,11 @@ class Creation {
   Status Enter() {
     syncs_.AddDirectory(branch_.directory.path());
     syncs_.AddDirectory(BranchesDirectory(branch_.home));
+    syncs_.AddDirectory(branch_.home);
     PGS_TRY(syncs_.Run());
-    PGS_TRY(branch_.Save(frozen_parent_));
-    entered_ = true;
-    return {};
+    auto saved = branch_.Save(frozen_parent_);
+    entered_ = saved || branch_.IsEntered().value_or(true);  // where nobody can tell, nothing is removed
+    return saved;
   }
 
   // A new cluster below the home, which belongs to the branch until nobody stands on it.
@@ -181,8 +182,9 @@ class Creation {
     const std::string clusters = ClustersDirectory(branch_.home);
     PGS_TRY(io::MakeDirectories(clusters, kLinkedDirectory));
     const std::string path = JoinPath(clusters, branch_.record.id);
-    PGS_TRY(MakeOwnedDirectory(path, owner_));
     cluster_ = path;
+    PGS_TRY(MakeOwnedDirectory(path, owner_));
+    syncs_.AddDirectory(clusters);
     io::SpawnOptions initdb{.argv = {installation.Program("initdb"), "-D", path, "-U", "postgres", "--auth=trust",
                                      "--encoding=UTF8", "--locale=C.UTF-8", "--data-checksums"},
                             .working_directory = "/",
@@ -199,8 +201,9 @@ class Creation {
  private:
   Status AddLayerTo(BranchRecord& record) {
     layer::DeferredStorage storage(syncs_);
-    PGS_ASSIGN(auto layer, AddLayer(branch_.home, record.id, storage));
+    LayerRecord layer{.id = NewLayerId(record.id)};
     made_layers_.push_back(layer.id);
+    PGS_TRY(layer::MakeLayer(LayerDirectory(branch_.home, layer.id), storage));
     record.layers.push_back(std::move(layer));
     return {};
   }
@@ -318,7 +321,7 @@ Result<BranchRecord> CreateFromBranch(const std::string& home, const BranchOptio
   PGS_TRY(creation.Fill(image));
   PGS_TRY(creation.RunScript(image));
   PGS_TRY(creation.Enter());
-  // It is durable as it is, and works unsealed too; the next branch of it tries again.
+  // It is durable as it is, and works unsealed too; merging it tries again.
   if (const auto sealed = layer::SealLayer(LayerDirectory(home, shared)); !sealed) {
     events.warning(sealed.error().message());
   }
@@ -329,25 +332,26 @@ Status ResetBranch(LockedBranch& branch) {
   PGS_ASSIGN(const auto image, OpenSource(branch));
   PGS_ASSIGN(const auto owner, OwnerOf(branch.record));
   PGS_TRY(DiscardMerges(branch.home, branch.record.id));
+  const std::string old_wal = branch.directory.wal(branch.record.wal);
+  const std::string new_wal = branch.directory.wal(branch.record.wal + 1);
+  PGS_TRY(io::RemoveTree(new_wal));  // of a reset that was killed
   LockedBranch fresh{.home = branch.home, .directory = branch.directory, .record = branch.record, .lock = {}};
   auto& record = fresh.record;
   record.layers.resize(record.layers_at_creation);
   io::SyncBatch syncs;
   layer::DeferredStorage storage(syncs);
-  PGS_ASSIGN(auto top, AddLayer(branch.home, record.id, storage));
-  const std::string layer = top.id;
-  record.layers.push_back(std::move(top));
+  const std::string layer = NewLayerId(record.id);
+  record.layers.push_back({.id = layer});
   ++record.wal;
   record.state = BranchState::kStopped;
-  const std::string old_wal = branch.directory.wal(branch.record.wal);
-  const std::string new_wal = branch.directory.wal(record.wal);
-  PGS_TRY(io::RemoveTree(new_wal));  // of a reset that was killed
-  auto done = FillTop(fresh, image, owner, syncs);
+  auto done = layer::MakeLayer(LayerDirectory(branch.home, layer), storage);
+  if (done) done = FillTop(fresh, image, owner, syncs);
   if (done) done = syncs.Run();
   if (done) done = fresh.Save();
   if (!done) {
-    PGS_TRY(RemoveLayers(branch.home, {layer}));
-    PGS_TRY(io::RemoveTree(new_wal));
+    if (fresh.IsEntered().value_or(true)) return done;  // or nobody can tell
+    static_cast<void>(RemoveLayers(branch.home, {layer}));
+    static_cast<void>(io::RemoveTree(new_wal));
     return done;
   }
   branch.record = record;

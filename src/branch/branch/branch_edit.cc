@@ -48,7 +48,7 @@ BranchInfo Describe(const std::string& home, BranchRecord record, const std::map
     info.state = "crashed";
   }
   if (const auto parent = names.find(record.parent); parent != names.end()) info.parent = parent->second;
-  info.own_bytes = Allocated(directory.path() + "/wal") + Allocated(directory.origin());
+  info.own_bytes = Allocated(directory.wals()) + Allocated(directory.origin());
   for (size_t i = 0; i < record.layers.size(); ++i) {
     const std::string& layer = record.layers[i].id;
     const auto used = uses.find(layer);

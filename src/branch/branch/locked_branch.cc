@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "branch/branch/source_fingerprint.h"
+#include "foundation/base/log.h"
 #include "foundation/base/text.h"
 #include "foundation/io/directory.h"
 #include "volume/layer/layer_directory.h"
@@ -28,7 +29,16 @@ Status LockedBranch::Save(const std::optional<BranchRecord>& other) const {
     PGS_ASSIGN(auto catalogue, Catalogue::Open(home));
     PGS_ASSIGN(orphans, catalogue.Change(records));
   }
-  return RemoveLayers(home, orphans);
+  // It is done; a layer that stays is a leftover.
+  if (const auto removed = RemoveLayers(home, orphans); !removed) log::Warning("{}", removed.error().message());
+  return {};
+}
+
+Result<bool> LockedBranch::IsEntered() const {
+  PGS_ASSIGN(auto catalogue, Catalogue::OpenIfThere(home));
+  if (!catalogue) return false;
+  PGS_ASSIGN(const auto found, catalogue->FindById(record.id));
+  return found && found->layers.back().id == record.layers.back().id;
 }
 
 Result<LockedBranch> LockBranch(const std::string& home, std::string_view name, std::string_view words) {
@@ -94,12 +104,6 @@ Result<std::unique_ptr<layer::Volume>> OpenVolume(const std::string& home, const
 }
 
 std::string NewLayerId(std::string_view id) { return std::string(id) + '-' + RandomDigits(kLayerDigits); }
-
-Result<LayerRecord> AddLayer(const std::string& home, std::string_view id, layer::LayerStorage& storage) {
-  LayerRecord layer{.id = NewLayerId(id)};
-  PGS_TRY(layer::MakeLayer(LayerDirectory(home, layer.id), storage));
-  return layer;
-}
 
 Status RemoveLayers(const std::string& home, const std::vector<std::string>& layers) {
   for (const auto& layer : layers) PGS_TRY(io::RemoveTree(LayerDirectory(home, layer)));

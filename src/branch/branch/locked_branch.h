@@ -34,8 +34,11 @@ struct LockedBranch {
   BranchLock lock;
 
   // Enters the record as it is now, and with it that of another branch whose lock the caller holds too; removes the
-  // layers that nobody stands on any more.
+  // layers that nobody stands on any more. After an error it may be entered all the same: what was made for it goes
+  // only where IsEntered says no.
   Status Save(const std::optional<BranchRecord>& other = std::nullopt) const;
+  // Whether the catalogue has the branch with its topmost layer.
+  [[nodiscard]] Result<bool> IsEntered() const;
 };
 
 // By name. kNotFound; kBusy naming who works on it. `words` say what this command does, for whoever comes meanwhile.
@@ -54,10 +57,8 @@ Result<std::unique_ptr<layer::Volume>> OpenVolume(const std::string& home, const
 
 // Where they lie, in their order.
 std::vector<std::string> LayerDirectories(const std::string& home, std::span<const LayerRecord> layers);
-// An id for a layer of the branch `id`; a new, empty one; and the removal of layers that stand in no stack.
+// An id for a layer of the branch `id`, and the removal of layers that stand in no stack.
 std::string NewLayerId(std::string_view id);
-Result<LayerRecord> AddLayer(const std::string& home, std::string_view id,
-                             layer::LayerStorage& storage = layer::NativeStorage());
 Status RemoveLayers(const std::string& home, const std::vector<std::string>& layers);
 // Bytes on disk of what max_size bounds: the branch's own layers.
 uint64_t LimitedBytes(const std::string& home, const BranchRecord& record);

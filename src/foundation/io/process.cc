@@ -117,8 +117,9 @@ bool Redirect(int from, int to, int null_flags) {
   if (ok && options.without_network) ok = LeaveNetwork(prepared);
   if (ok && options.may_write) ok = options.may_write->Apply();  // before setuid: root needs not give up anything
   if (ok && options.user) {
-    ok = ::setgroups(prepared.groups.size(), prepared.groups.data()) == 0 && ::setgid(options.user->gid) == 0 &&
-         ::setuid(options.user->uid) == 0;
+    // Not glibc's functions, which see to it that all threads change: they would look for the parent's.
+    ok = ::syscall(SYS_setgroups, prepared.groups.size(), prepared.groups.data()) == 0 &&
+         ::syscall(SYS_setgid, options.user->gid) == 0 && ::syscall(SYS_setuid, options.user->uid) == 0;
   }
   // After setuid, which clears it; and a parent that died before this line would never be noticed.
   if (ok && options.signal_when_parent_dies != 0) {

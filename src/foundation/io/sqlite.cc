@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sqlite3.h>
+#include <sys/mman.h>
 
 #include "foundation/base/text.h"
 #include "foundation/io/directory.h"
@@ -37,12 +38,27 @@ ErrorCode CodeOf(int code) {
   }
 }
 
-// Called after each commit. Where somebody else is at work, the next one does it.
+// Called after each commit. Where somebody else is at work, or it fails, the next one does it: the log holds all.
 int EmptyLongLog(void*, sqlite3* connection, const char* database, int pages) {
-  if (pages >= kPagesOfLog) {
-    sqlite3_wal_checkpoint_v2(connection, database, SQLITE_CHECKPOINT_TRUNCATE, nullptr, nullptr);
-  }
+  if (pages < kPagesOfLog) return SQLITE_OK;
+  sqlite3_busy_timeout(connection, 0);
+  sqlite3_wal_checkpoint_v2(connection, database, SQLITE_CHECKPOINT_TRUNCATE, nullptr, nullptr);
+  sqlite3_busy_timeout(connection, kPatienceMs);
   return SQLITE_OK;
+}
+
+// A write-ahead log needs memory that all processes share, in a file of the same directory.
+bool CanShareMemoryBeside(const std::string& path) {
+  const std::string probe = path + "-probe";
+  auto file = File::Open(probe, O_RDWR | O_CREAT);
+  bool possible = false;
+  if (file && file->Truncate(1)) {
+    void* shared = ::mmap(nullptr, 1, PROT_READ | PROT_WRITE, MAP_SHARED, file->fd(), 0);
+    possible = shared != MAP_FAILED;
+    if (possible) ::munmap(shared, 1);
+  }
+  static_cast<void>(RemoveFile(probe));
+  return possible;
 }
 
 struct Finalize {
@@ -107,9 +123,11 @@ Status Database::UseWriteAheadLog() {
   // SQLite's own way, at a thousand pages, never empties it: none of them lives to the next transaction.
   sqlite3_db_config(connection_.get(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
   sqlite3_wal_hook(connection_.get(), &EmptyLongLog, nullptr);
-  // A database stays in this mode. It cannot change while somebody else has it open: then the next one does it.
-  const auto mode = Query("PRAGMA journal_mode = WAL");
-  if (!mode && mode.error().code() != ErrorCode::kBusy) return Fail(mode.error());
+  PGS_ASSIGN(const auto mode, Query("PRAGMA journal_mode"));
+  if (TextOf(mode[0][0]) == "wal" || !CanShareMemoryBeside(path_)) return {};
+  // The file says it from then on. Not while somebody is in a transaction: then the next one does it.
+  const auto changed = Query("PRAGMA journal_mode = WAL");
+  if (!changed && changed.error().code() != ErrorCode::kBusy) return Fail(changed.error());
   return {};
 }
 

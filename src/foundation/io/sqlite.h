@@ -1,9 +1,10 @@
 // A thin wrapper of SQLite, for the catalogue: one connection to one database file.
 //
-// Durable: a transaction that Commit said is done survives a power cut. It waits for the disk once: the journal is a
-// write-ahead log, which stays beside the file (FILE-wal, FILE-shm) from one program to the next; only where the file
-// system does not allow one is it a rollback journal. Two processes at once wait for each other, for ten seconds; then
-// it is kBusy. A connection is not carried over fork: the child does not touch it.
+// Durable: a transaction that Commit said is done survives a power cut. One whose Commit failed may be done all the
+// same: ask a new connection. The journal is a write-ahead log, which stays beside the file (FILE-wal, FILE-shm) from
+// one program to the next and waits for the disk once or twice for each; only on a file system whose files cannot be
+// mapped by several processes is it a rollback journal. Two processes at once wait for each other, for ten seconds;
+// then it is kBusy. A connection is not carried over fork: the child does not touch it.
 //
 // Errors: kBusy, kCorrupt (not a database, or a damaged one), kNoSpace, kPermission, kAlreadyExists (a UNIQUE
 // constraint), kIo, else kInternal; each names the file.

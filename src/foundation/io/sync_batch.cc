@@ -28,12 +28,14 @@ Status SyncBatch::AddFile(const std::string& path, std::string_view content) {
 }
 
 Status SyncBatch::Add(std::move_only_function<Status()> sync) {
+  Syncs syncs;
   {
     const std::scoped_lock lock(mutex_);
     syncs_.push_back(std::move(sync));
     if (syncs_.size() < kMostWaiting) return {};
+    syncs = std::exchange(syncs_, {});
   }
-  return Run();
+  return RunBeside(std::move(syncs));
 }
 
 void SyncBatch::AddDirectory(const std::string& path) {
@@ -42,12 +44,16 @@ void SyncBatch::AddDirectory(const std::string& path) {
 }
 
 Status SyncBatch::Run() {
-  std::vector<std::move_only_function<Status()>> syncs;
+  Syncs syncs;
   {
     const std::scoped_lock lock(mutex_);
     syncs = std::exchange(syncs_, {});
     for (auto& path : std::exchange(directories_, {})) syncs.emplace_back([path] { return SyncDirectory(path); });
   }
+  return RunBeside(std::move(syncs));
+}
+
+Status SyncBatch::RunBeside(Syncs syncs) {
   std::atomic<size_t> next = 0;
   std::mutex failing;
   Status result;

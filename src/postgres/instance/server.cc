@@ -3,8 +3,6 @@
 #include <fcntl.h>
 #include <sys/wait.h>
 
-#include <algorithm>
-#include <array>
 #include <cerrno>
 #include <chrono>
 #include <csignal>
@@ -67,13 +65,16 @@ std::vector<std::string> WritableFor(const ServerOptions& options) {
   return writable;
 }
 
-// Whether this machine is set to have no namespaces at all. The error is the same where they are only used up.
+bool IsZero(const char* path) {
+  const auto limit = io::ReadWholeFile(path);
+  return limit && TrimWhitespace(*limit) == "0";
+}
+
+// Whether this machine is set to have none of the namespaces that are needed: root does without a user namespace. The
+// error is the same where they are only used up.
 bool NamespacesAreSwitchedOff() {
-  return std::ranges::any_of(std::array{"/proc/sys/user/max_user_namespaces", "/proc/sys/user/max_net_namespaces"},
-                             [](const char* path) {
-                               const auto limit = io::ReadWholeFile(path);
-                               return limit && TrimWhitespace(*limit) == "0";
-                             });
+  if (IsZero("/proc/sys/user/max_net_namespaces")) return true;
+  return ::geteuid() != 0 && IsZero("/proc/sys/user/max_user_namespaces");
 }
 
 // As machines say it that never allow a namespace: not to this user, not in this kernel, or none of them at all.
@@ -83,11 +84,16 @@ bool NeverAllowed(const Error& error) {
   return number == EPERM || number == EACCES || number == EINVAL || number == ENOSYS;
 }
 
+bool IsShortOfSomething(const Error& error) {
+  const int number = error.system_errno();
+  return number == EAGAIN || number == ENOMEM || number == ENOSPC || number == EUSERS;
+}
+
 // One that is short of something may have it a moment later, and a server must not get the network because of that.
 Result<io::Process> SpawnWithoutNetwork(const io::SpawnOptions& spawn) {
   auto process = io::Process::Spawn(spawn);
   for (const auto pause : {10ms, 50ms, 200ms}) {
-    if (process || NeverAllowed(process.error())) break;
+    if (process || NeverAllowed(process.error()) || !IsShortOfSomething(process.error())) break;
     std::this_thread::sleep_for(pause);
     process = io::Process::Spawn(spawn);
   }

@@ -1,8 +1,8 @@
 // What a volume tells its log of nodes, names and attributes, and which nodes changed since they were last made
 // durable. The bytes of files tell for themselves (FileContent).
 //
-// A node of the image is in no log until it changes: its first change *adopts* it. Times that only writing moves are
-// owed: they are recorded when the file is synced, not for every write.
+// A node of the image is in no log until it changes: its first change *adopts* it. Times that change alone, by
+// writing or because they are set, are owed: an fsync of the file, a freeze or the end records them.
 //
 // Locks: Node::mutex may be taken here, and below it LayerLog's; list_mutex_ is a leaf.
 #pragma once
