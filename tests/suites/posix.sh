@@ -11,11 +11,13 @@ postgres=/usr/lib/postgresql/15/bin
 work=$(mktemp -d /var/tmp/pgstrata-posix.XXXXXX)
 finish() {
   "$program" unmount --force "$work/mnt" 2>/dev/null || true
+  umount "$work/second" 2>/dev/null || true
   rm -rf "$work"
 }
 trap finish EXIT
 chmod 0755 "$work"
 mkdir "$work/mnt" "$work/beside" "$work/second"
+mount -t tmpfs none "$work/second" # for what must not work across file systems
 install -d -o postgres "$work/cluster"
 runuser -u postgres -- "$postgres/initdb" -D "$work/cluster" -A trust -N >/dev/null
 "$program" mount "$work/cluster" "$work/mnt" --diff-dir "$work/diff" --allow-other
@@ -31,6 +33,7 @@ run() {
     awk -v outcome="$outcome" 'NF == 2 && $2 == outcome { print $1 }' "$work/$2.log" | sort >"$work/$2.$outcome"
   done
   echo "pjdfstest $2: $(wc -l <"$work/$2.ok") pass, $(wc -l <"$work/$2.FAILED") fail, $(wc -l <"$work/$2.skipped") skipped"
+  sed "s/^/  fails $2: /" "$work/$2.FAILED"
 }
 run "$work/beside" beside
 run "$work/mnt/suite" mount
