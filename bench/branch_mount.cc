@@ -52,8 +52,8 @@ void BranchBench::FreezeUnderLoad(const std::string& control_socket, const Endpo
     longest = std::max(longest, ms);
   }
   load.get();
-  report_.Add(CompareTime("freeze under TPC-B-like load, requests held, the longest", longest, "median " + Show(held),
-                          kHeldMostMs));
+  report_.Add(CompareTime("freeze under TPC-B-like load, requests held, the longest", longest,
+                          fmt::format("{:.2f} ms, median {:.2f}", longest, held.WallMs()), kHeldMostMs));
 }
 
 void BranchBench::Mount() {
