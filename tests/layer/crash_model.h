@@ -58,9 +58,25 @@ struct CrashModelFile {
       // A length may be there before the block is; what was not synced of a block is then zeros.
       const bool zeros = bytes.find_first_not_of('\0') == bytes.npos;
       if (zeros && (block + 1) * kBlock > synced_size) continue;
+      if (MayBeWithOldTail(block, bytes)) continue;
       return false;
     }
     return true;
+  }
+  // A truncation within the block may be undone while what was changed in front of it stays.
+  [[nodiscard]] bool MayBeWithOldTail(uint64_t block, const std::string& bytes) const {
+    const auto versions = blocks.find(block);
+    if (versions == blocks.end()) return false;
+    return std::ranges::any_of(sizes, [&](uint64_t size) {
+      if (size <= block * kBlock || size >= block * kBlock + bytes.size()) return false;
+      const size_t cut = size - block * kBlock;
+      const auto is_front = [&](const std::string& version) { return version.compare(0, cut, bytes, 0, cut) == 0; };
+      const auto is_tail = [&](const std::string& version) {
+        return version.compare(cut, bytes.size() - cut, bytes, cut, bytes.npos) == 0;
+      };
+      const bool front = is_front(Block(content, block)) || std::ranges::any_of(versions->second, is_front);
+      return front && std::ranges::any_of(versions->second, is_tail);
+    });
   }
 };
 
