@@ -215,7 +215,7 @@ void RaiseLimits(bool with_sysfs) {
     const std::string directory =
         fmt::format("{}/class/bdi/{}:{}/", sysfs.path(), mount.device_major, mount.device_minor);
     ExpectDirtyLimit(directory);
-    EXPECT_EQ(io::ReadWholeFile(directory + "read_ahead_kb").value(), "1024\n");
+    EXPECT_EQ(io::ReadWholeFile(directory + "read_ahead_kb").value(), std::to_string(kReadAheadKb) + "\n");
   }
   EXPECT_EQ(::umount(sysfs.path().c_str()), 0);
 }

@@ -168,7 +168,7 @@ BdiLimits RaiseBdiLimits(const MountEntry& mount) {
   };
   const bool bounded = write("max_bytes", std::to_string(kMostDirtyBytes)) && write("strict_limit", "1");
   return {.dirty = bounded || (write("strict_limit", "0") && write("max_ratio", "100")),
-          .read_ahead = write("read_ahead_kb", "1024")};
+          .read_ahead = write("read_ahead_kb", std::to_string(kReadAheadKb))};
 }
 
 bool CanRaiseBdiLimits() {

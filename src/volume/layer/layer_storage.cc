@@ -1,6 +1,6 @@
 #include "volume/layer/layer_storage.h"
 
-#include "foundation/io/file.h"
+#include "foundation/io/uncached_file.h"
 
 namespace pgstrata::layer {
 namespace {
@@ -9,21 +9,21 @@ class NativeFile final : public StorageFile {
  public:
   explicit NativeFile(io::File file) : file_(std::move(file)) {}
   Result<size_t> ReadAt(uint64_t offset, MutableBytes out) const override { return file_.ReadAt(offset, out); }
-  Status WriteAt(uint64_t offset, ByteView bytes) override { return file_.WriteAt(offset, bytes); }
-  Status Truncate(uint64_t size) override { return file_.Truncate(size); }
-  Status PunchHole(uint64_t offset, uint64_t length) override { return file_.PunchHole(offset, length); }
-  Status Allocate(uint64_t offset, uint64_t length) override { return file_.Allocate(offset, length); }
+  Status WriteAt(uint64_t offset, ByteView bytes) override { return file_.file().WriteAt(offset, bytes); }
+  Status Truncate(uint64_t size) override { return file_.file().Truncate(size); }
+  Status PunchHole(uint64_t offset, uint64_t length) override { return file_.file().PunchHole(offset, length); }
+  Status Allocate(uint64_t offset, uint64_t length) override { return file_.file().Allocate(offset, length); }
   Status CopyFrom(const StorageFile& from, uint64_t offset, uint64_t length) override {
-    return file_.CopyFrom(static_cast<const NativeFile&>(from).file_, offset, length);
+    return file_.file().CopyFrom(static_cast<const NativeFile&>(from).file_.file(), offset, length);
   }
-  Status DataSync() override { return file_.DataSync(); }
+  Status DataSync() override { return file_.file().DataSync(); }
   [[nodiscard]] Result<uint64_t> Size() const override {
-    PGS_ASSIGN(const struct stat status, file_.Stat());
+    PGS_ASSIGN(const struct stat status, file_.file().Stat());
     return static_cast<uint64_t>(status.st_size);
   }
 
  private:
-  io::File file_;
+  io::UncachedFile file_;
 };
 
 class Native final : public LayerStorage {

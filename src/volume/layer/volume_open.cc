@@ -25,7 +25,7 @@ size_t DefaultOpenFiles() {
   constexpr size_t kMost = 16384;
   rlimit limit{};
   if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return kMost / 16;
-  return std::clamp<size_t>(limit.rlim_cur / 4 * 3, 16, kMost);
+  return std::clamp<size_t>(limit.rlim_cur / 8 * 3, 16, kMost);  // each may have a second descriptor
 }
 
 Result<image::Entry> ShownRoot(const image::Image& image) {
