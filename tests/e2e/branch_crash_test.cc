@@ -9,6 +9,7 @@
 #include "foundation/base/text.h"
 #include "foundation/io/directory.h"
 #include "foundation/io/file.h"
+#include "foundation/io/lock.h"
 #include "tests/e2e/kept_branches.h"
 
 namespace pgstrata::test {
@@ -59,6 +60,27 @@ class BranchCrash : public KeptBranches {
 
 INSTANTIATE_TEST_SUITE_P(Branch, BranchCrash, ::testing::Bool(),
                          [](const auto& info) { return info.param ? "WithoutRoot" : "AsUs"; });
+
+// What a server that outlived its worker is found by.
+TEST_P(BranchCrash, ARunningServerHoldsItsLockWithAllItsProcesses) {
+  Do({"create", "test", "--from", Source(), "--start"});
+  const std::string lock = Directory("test") + "/server.lock";
+  EXPECT_TRUE(io::FileLock::IsHeld(lock).value());
+  const std::string output = program_.directory().Path("busy");
+  io::Process client = RunInBackground(
+      {"/bin/sh", "-c",
+       Do({"env", "test"}) + "exec '" + PostgresProgram("psql") + "' -Xc 'do $$ begin loop end loop; end $$'"},
+      output);
+  const auto busy = [&] { return Sql("test", "select count(*) from pg_stat_activity where query ~ '^do '"); };
+  ASSERT_TRUE(Eventually([&] { return busy() == "1"; }));
+  ASSERT_TRUE(KillAndWait(Postmaster("test")));
+  EXPECT_TRUE(io::FileLock::IsHeld(lock).value()) << "a backend that does not look for its postmaster goes on";
+  Do({"start", "test"});
+  EXPECT_EQ(busy(), "0");
+  Do({"stop", "test"});
+  EXPECT_FALSE(io::FileLock::IsHeld(lock).value());
+  static_cast<void>(client.End(SIGKILL, 5s));
+}
 
 TEST_P(BranchCrash, WhatWasAcknowledgedIsThereWhoeverIsKilled) {
   const int rounds = std::getenv("PGSTRATA_LONG") != nullptr ? 200 : 3;

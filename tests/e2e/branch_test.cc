@@ -1,4 +1,8 @@
 // Kept branches: what a user does with them.
+#include <poll.h>
+#include <unistd.h>
+
+#include <array>
 #include <thread>
 
 #include "foundation/base/text.h"
@@ -35,6 +39,20 @@ TEST_P(KeptBranches, RowsAreThereAfterStopAndStart) {
   Do({"restart", "test"});
   EXPECT_EQ(Sql("test", "select count(*) from t"), "1001");
   EXPECT_EQ(TreeState(Source()), before);
+}
+
+// A script that starts a branch under flock(1), or whose output somebody waits for to end.
+TEST_P(KeptBranches, WhatTheCallerHadOpenIsNotHeldByARunningBranch) {
+  Do({"create", "test", "--from", Source()});
+  std::array<int, 2> ends{};
+  ASSERT_EQ(::pipe(ends.data()), 0);
+  const io::UniqueFd reading(ends[0]);
+  io::UniqueFd writing(ends[1]);
+  Do({"start", "test"});
+  writing.Reset();
+  pollfd polled{reading.get(), POLLIN, 0};
+  EXPECT_EQ(::poll(&polled, 1, 0), 1) << "somebody still has the pipe's other end";
+  EXPECT_EQ(Shown("test", "state"), "running");
 }
 
 TEST_P(KeptBranches, OnlineBackupIsRecoveredOnceAndKept) {

@@ -1,6 +1,8 @@
 #include "foundation/io/process.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <algorithm>
 
@@ -25,6 +27,21 @@ TEST(Process, MissingProgramIsAnError) {
   const auto run = Process::Spawn({.argv = {"/no/such/program"}});
   ASSERT_FALSE(run.has_value());
   EXPECT_EQ(run.error().code(), ErrorCode::kNotFound);
+}
+
+// Somebody runs us with a lock of his own open: what outlives us must not hold it.
+TEST(Process, WhatWasPassedToUsIsKeptOnlyWhereItIsWanted) {
+  const UniqueFd passed(::dup(STDIN_FILENO));
+  const UniqueFd ours(::fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0));
+  ASSERT_TRUE(passed.valid() && ours.valid());
+  const auto has = [](int fd, std::optional<std::vector<int>> keep_open) {
+    const std::string script = "test -e /proc/self/fd/" + std::to_string(fd);
+    return RunAndCapture({.argv = {"/bin/sh", "-c", script}, .keep_open = std::move(keep_open)})->status.code == 0;
+  };
+  EXPECT_TRUE(has(passed.get(), std::nullopt));
+  EXPECT_FALSE(has(ours.get(), std::nullopt));
+  EXPECT_FALSE(has(passed.get(), std::vector<int>{}));
+  EXPECT_TRUE(has(ours.get(), std::vector{ours.get()}));
 }
 
 TEST(Process, WithoutNetworkSeesLoopbackOnly) {

@@ -61,6 +61,7 @@ void MergeWhereDeep(const branch::LockedBranch& branch) {
                           .standard_input = -1,
                           .standard_output = log->fd(),
                           .standard_error = log->fd(),
+                          .keep_open = std::vector<int>{},
                           .new_session = true}));
 }
 

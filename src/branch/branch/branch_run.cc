@@ -75,8 +75,7 @@ class Rise {
   Status StartServer() {
     const auto& directory = branch_.directory;
     const auto& record = branch_.record;
-    PGS_ASSIGN(ServerLock lock, ServerLock::Acquire(directory.server_lock()));
-    PGS_TRY(lock.PassOn());
+    PGS_ASSIGN(const ServerLock lock, ServerLock::Acquire(directory.server_lock()));
     PGS_ASSIGN(server_, ClusterServer::Start({.bin_directory = installation_.bin_directory,
                                               .major_version = facts_.major_version,
                                               .owner = owner_,
@@ -86,6 +85,7 @@ class Rise {
                                               .socket_directory = socket_directory_,
                                               .may_write_only = {directory.wal(record.wal), directory.run()},
                                               .settings = GuardedSettings(settings_),
+                                              .keep_open = {lock.fd()},
                                               .allow_network = record.allow_network,
                                               .replays = facts_.kind != ClusterKind::kStopped,
                                               .database = record.database,

@@ -30,7 +30,8 @@ Result<ClusterServer> ClusterServer::Start(ServerRequest request, ServerEvents e
                                       .settings = request.settings,
                                       .without_network = !request.allow_network,
                                       .may_write_only = request.may_write_only,
-                                      .stop_when_parent_dies = request.ends_with_command}));
+                                      .stop_when_parent_dies = request.ends_with_command,
+                                      .keep_open = request.keep_open}));
   cluster.request_ = std::move(request);
   cluster.events_ = std::move(events);
   cluster.login_ = cluster.own_login_ = cluster.request_.first_login;

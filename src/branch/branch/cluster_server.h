@@ -28,6 +28,7 @@ struct ServerRequest {
   std::string socket_directory;
   std::vector<std::string> may_write_only;  // as in instance::ServerOptions
   instance::Settings settings;              // by -c
+  std::vector<int> keep_open;               // as in instance::ServerOptions
   bool allow_network = false;
   bool ends_with_command = false;
   bool replays = false;        // WAL is replayed at the start

@@ -76,9 +76,4 @@ Result<ServerLock> ServerLock::Acquire(const std::string& path) {
   }
 }
 
-Status ServerLock::PassOn() {
-  if (::fcntl(fd_.get(), F_SETFD, 0) != 0) return FailErrno("could not pass on a server's lock");
-  return {};
-}
-
 }  // namespace pgstrata::branch

@@ -1,4 +1,4 @@
-// A lock on native storage that a server inherits, with all that it starts: a worker that died takes the mount away,
+// A lock on native storage that a server holds, with all that it starts: a worker that died takes the mount away,
 // but its server goes on (it may acknowledge thousands of commits), and nothing may be mounted anew beside it.
 #pragma once
 
@@ -14,8 +14,8 @@ class ServerLock {
   // Waits for the processes of an earlier server to be gone, and kills those that stay. kBusy where they cannot be
   // killed. Nothing inherits it yet.
   static Result<ServerLock> Acquire(const std::string& path);
-  // Whatever is started from now on holds it too, until the last of them has ended.
-  Status PassOn();
+  // For the server to keep open: it is held until the last process that has it has ended.
+  [[nodiscard]] int fd() const { return fd_.get(); }
 
  private:
   io::UniqueFd fd_;

@@ -14,6 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdlib>
@@ -104,6 +105,12 @@ bool Redirect(int from, int to, int null_flags) {
   return null_fd >= 0 && ::dup2(null_fd, to) >= 0;
 }
 
+// In the child: nothing but the standard streams and `kept` is open after exec.
+bool KeepOnly(const std::vector<int>& kept) {
+  if (::close_range(STDERR_FILENO + 1, ~0U, CLOSE_RANGE_CLOEXEC) != 0) return false;
+  return std::ranges::all_of(kept, [](int fd) { return ::fcntl(fd, F_SETFD, 0) == 0; });
+}
+
 // In the child: never returns. Writes errno to `report` if it cannot exec.
 [[noreturn]] void RunChild(const SpawnOptions& options, const Prepared& prepared, int report, pid_t parent) {
   sigset_t none;
@@ -113,6 +120,7 @@ bool Redirect(int from, int to, int null_flags) {
   bool ok = Redirect(options.standard_input, STDIN_FILENO, O_RDONLY) &&
             Redirect(options.standard_output, STDOUT_FILENO, O_WRONLY) &&
             Redirect(options.standard_error, STDERR_FILENO, O_WRONLY);
+  if (ok && options.keep_open) ok = KeepOnly(*options.keep_open);
   if (ok && options.new_session) ok = ::setsid() >= 0;
   if (ok && options.without_network) ok = LeaveNetwork(prepared);
   if (ok && options.may_write) ok = options.may_write->Apply();  // before setuid: root needs not give up anything

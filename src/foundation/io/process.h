@@ -36,13 +36,15 @@ struct SpawnOptions {
   std::optional<Environment> environment;  // default: inherited
   std::optional<UserIdentity> user;        // become this user (with its groups) before exec; needs root
   std::string working_directory;           // default: inherited
-  // Descriptors of the child's standard streams; -1 is /dev/null, kInherit keeps ours. Everything else is closed on
-  // exec.
+  // Descriptors of the child's standard streams; -1 is /dev/null, kInherit keeps ours. Of the others the child gets
+  // those that were passed to us, or only `keep_open`, and nothing that we opened.
   static constexpr int kInherit = -2;
   int standard_input = kInherit;
   int standard_output = kInherit;
   int standard_error = kInherit;
-  bool new_session = false;  // setsid: away from the terminal's signals
+  // For what outlives the command: a descriptor of the caller's, a lock or a pipe's end, would be held for as long.
+  std::optional<std::vector<int>> keep_open;  // default: what was passed to us
+  bool new_session = false;                   // setsid: away from the terminal's signals
   // In a network namespace of its own, with loopback only; Unix sockets in the file system work across it. Without root
   // also in a user namespace, as the same user. Fails where CanIsolateNetwork() is false.
   bool without_network = false;

@@ -118,6 +118,7 @@ Result<Server> Server::Start(ServerOptions options) {
                          .standard_input = -1,
                          .standard_output = log.fd(),
                          .standard_error = log.fd(),
+                         .keep_open = options.keep_open,
                          .new_session = true,
                          .without_network = options.without_network,
                          .signal_when_parent_dies = options.stop_when_parent_dies ? SIGQUIT : 0};

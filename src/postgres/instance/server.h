@@ -36,6 +36,7 @@ struct ServerOptions {
   std::vector<std::string> may_write_only;
   // The server is stopped at once (SIGQUIT) when the thread that started it ends.
   bool stop_when_parent_dies = false;
+  std::vector<int> keep_open;  // descriptors that the server and all that it starts hold; no others are passed on
 };
 
 enum class StopMode {
