@@ -6,7 +6,7 @@ int main(int argc, char** argv) {
   using namespace pgstrata::bench;
   BranchOptions options;
   BenchProgram program("Measures kept branches against PostgreSQL on ext4, both in one run",
-                       {"life", "space", "writes", "reads", "mount", "sizes", "ages"});
+                       {"life", "space", "writes", "reads", "mount", "sizes", "deep", "aged"});
   program.Add("--program", options.program, "The pgstrata to measure");
   program.Add("--rounds", options.rounds, "Rounds of each comparison");
   program.Add("--seconds", options.seconds, "Length of each run of pgbench");
@@ -21,6 +21,7 @@ int main(int argc, char** argv) {
     if (wanted("reads")) bench.Reads();
     if (wanted("mount")) bench.Mount();
     if (wanted("sizes")) bench.Sizes();
-    if (wanted("ages")) bench.Ages();
+    if (wanted("deep")) bench.Deep();
+    if (wanted("aged")) bench.Aged();
   });
 }

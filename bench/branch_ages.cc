@@ -13,7 +13,7 @@ constexpr int kSecondsOfALayer = 5;
 
 }  // namespace
 
-void BranchBench::DeepBranch() {
+void BranchBench::Deep() {
   std::string source = Accounts();
   std::vector<std::string> parents;
   Report::Progress("layers");
@@ -33,7 +33,7 @@ void BranchBench::DeepBranch() {
   for (const auto& name : parents) own_.Run({"drop", name, "--force"});
 }
 
-void BranchBench::AgedBranch() {
+void BranchBench::Aged() {
   const auto pair = StartPair(own_, kLargeBuffers);
   const Endpoint ext4 = pair->native->endpoint();
   const Load aging{.seconds = options_.aging_seconds};
@@ -43,11 +43,6 @@ void BranchBench::AgedBranch() {
   beside.get();
   Compare(fmt::format("TPC-B-like, after {} s of it", options_.aging_seconds), pair->branch, ext4,
           {.seconds = options_.seconds}, 0.95);
-}
-
-void BranchBench::Ages() {
-  DeepBranch();
-  AgedBranch();
 }
 
 }  // namespace pgstrata::bench

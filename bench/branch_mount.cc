@@ -63,6 +63,11 @@ void BranchBench::Mount() {
   {
     const PlainMount mount(options_.program, Accounts(), mountpoint, changes);
     const NativeServer inside(pair->branch, mountpoint, work_.MakeDirectory("inside"));
+    // A branch's own configuration suits a WAL that lies beside the layer; who starts a server in a plain mount has
+    // PostgreSQL's defaults.
+    for (const auto& server : {inside.endpoint(), pair->native->endpoint()}) {
+      Configure(server, {"wal_init_zero = on", "wal_recycle = on"});
+    }
     Prewarm(inside.endpoint());
     Compare("TPC-B-like inside a plain mount, pg_wal in it", inside.endpoint(), pair->native->endpoint(),
             {.seconds = options_.seconds}, 0.85);

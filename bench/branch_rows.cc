@@ -123,10 +123,7 @@ void BranchBench::Writes() {
   const auto ephemeral = StartPair(own_, kLargeBuffers, {"--ephemeral"});
   const Endpoint ext4 = ephemeral->native->endpoint();
   // The copy of its configuration says fsync=off too: the other side has to be durable.
-  for (const char* sql :
-       {"ALTER SYSTEM SET fsync = on", "ALTER SYSTEM SET synchronous_commit = on", "SELECT pg_reload_conf()"}) {
-    Ask(ext4, sql);
-  }
+  Configure(ext4, {"fsync = on", "synchronous_commit = on"});
   Compare("TPC-B-like, --ephemeral branch", ephemeral->branch, ext4, mixture, 1.4);
 }
 

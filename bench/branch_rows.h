@@ -55,8 +55,10 @@ class BranchBench {
   // -S with buffers that hold a fraction of the tables, with the page cache warm and with memory for a third of the
   // tables; a cold sequential scan, and cold reads of single pages. Needs root.
   void Reads();
-  // The mixture on a branch eight layers deep, and after half an hour of it.
-  void Ages();
+  // The mixture on a branch eight layers deep.
+  void Deep();
+  // The mixture after half an hour of it.
+  void Aged();
   // The mixture inside a plain mount, and how long a freeze holds requests up meanwhile.
   void Mount();
   // `branch create` of a directory, also of one of 1 TB, and of a stopped branch; create, start and first row; `drop`.
@@ -75,8 +77,6 @@ class BranchBench {
   void Compare(const std::string& what, const Endpoint& ours, const Endpoint& other, const Load& load, double least);
   void ReadsWithLittleMemory(const BranchPair& pair);
   void ColdReads(const BranchPair& pair);
-  void DeepBranch();
-  void AgedBranch();
   void FreezeUnderLoad(const std::string& control_socket, const Endpoint& server);
   void MemoryOver(int segments, double most_mib);
   void AddMemory(const std::string& what, const std::string& name, double most_mib);

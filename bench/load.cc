@@ -35,6 +35,11 @@ std::string Ask(const Endpoint& server, const std::string& sql) {
   return std::string(TrimWhitespace(RunClient(server, {"psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-c", sql})));
 }
 
+void Configure(const Endpoint& server, const std::vector<std::string>& settings) {
+  for (const auto& setting : settings) Ask(server, "ALTER SYSTEM SET " + setting);
+  Ask(server, "SELECT pg_reload_conf()");
+}
+
 void Prewarm(const Endpoint& server) {
   Ask(server, "CREATE EXTENSION IF NOT EXISTS pg_prewarm");
   Ask(server,

@@ -17,6 +17,8 @@ struct Endpoint {
 
 // What psql prints, unaligned, tuples only.
 std::string Ask(const Endpoint& server, const std::string& sql);
+// Settings ("fsync = on") that a reload brings into force.
+void Configure(const Endpoint& server, const std::vector<std::string>& settings);
 // Reads pgbench's tables and indexes into shared buffers and writes everything dirty out.
 void Prewarm(const Endpoint& server);
 
