@@ -129,6 +129,7 @@ TEST_F(Traps, Trap22SubscribersWithManyOriginsStart) {
   EXPECT_EQ(Query(cluster.BaseBackup("backup"), "select count(*) from pg_replication_origin_status"), "50");
 }
 
+// The program reads what COPY writes: else COPY may fail because it has ended already.
 TEST_F(Traps, Trap23TheServerHasNoNetwork) {
   PostgresCluster cluster;
   Listener production;
@@ -139,7 +140,8 @@ TEST_F(Traps, Trap23TheServerHasNoNetwork) {
       "create function pg_temp.reaches(statement text) returns bool language plpgsql as $$ begin execute statement; "
       "return true; exception when others then return false; end $$; "
       "select pg_temp.reaches($$select dblink_connect('host=127.0.0.1 connect_timeout=2 port=" +
-      production.port() + "')$$), pg_temp.reaches($$copy (select 1) to program 'bash -c \"echo > /dev/tcp/127.0.0.1/" +
+      production.port() +
+      "')$$), pg_temp.reaches($$copy (select 1) to program 'bash -c \"cat > /dev/null; echo > /dev/tcp/127.0.0.1/" +
       production.port() + "\"'$$)";
   EXPECT_EQ(Query(cluster.data_directory(), connect), "f|f");
   EXPECT_EQ(production.TakeConnections(), 0);
