@@ -3,6 +3,7 @@
 
 #include <csignal>
 #include <cstdlib>
+#include <memory>
 #include <random>
 #include <thread>
 
@@ -71,6 +72,8 @@ TEST_P(BranchCrash, ARunningServerHoldsItsLockWithAllItsProcesses) {
       {"/bin/sh", "-c",
        Do({"env", "test"}) + "exec '" + PostgresProgram("psql") + "' -Xc 'do $$ begin loop end loop; end $$'"},
       output);
+  const auto end = [](io::Process* process) { static_cast<void>(process->End(SIGKILL, 5s)); };
+  const std::unique_ptr<io::Process, decltype(end)> ended(&client, end);
   const auto busy = [&] { return Sql("test", "select count(*) from pg_stat_activity where query ~ '^do '"); };
   ASSERT_TRUE(Eventually([&] { return busy() == "1"; }));
   ASSERT_TRUE(KillAndWait(Postmaster("test")));
@@ -79,7 +82,6 @@ TEST_P(BranchCrash, ARunningServerHoldsItsLockWithAllItsProcesses) {
   EXPECT_EQ(busy(), "0");
   Do({"stop", "test"});
   EXPECT_FALSE(io::FileLock::IsHeld(lock).value());
-  static_cast<void>(client.End(SIGKILL, 5s));
 }
 
 TEST_P(BranchCrash, WhatWasAcknowledgedIsThereWhoeverIsKilled) {

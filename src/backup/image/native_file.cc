@@ -6,7 +6,8 @@
 #include <bit>
 #include <cerrno>
 
-#include "foundation/io/uncached_file.h"
+#include "foundation/io/file.h"
+#include "foundation/io/uncached_reader.h"
 
 namespace pgstrata::image {
 namespace {
@@ -27,40 +28,39 @@ class OpenedFile final : public NativeFile {
   [[nodiscard]] const Fingerprint& fingerprint() const override { return fingerprint_; }
 
   Status ReadAt(uint64_t offset, MutableBytes out) const override {
-    const auto count = file_.ReadAt(offset, out);
+    const auto count = reader_.ReadAt(offset, out);
     // Compared after the read: what was read is then what the fingerprint stands for.
     PGS_TRY(CheckUnchanged());
     PGS_TRY(count);
     if (*count != out.size()) {
       return Fail(ErrorCode::kIo,
-                  "could not read \"" + path() + "\": it ended early at byte " + std::to_string(offset + *count));
+                  "could not read \"" + file_.path() + "\": it ended early at byte " + std::to_string(offset + *count));
     }
     return {};
   }
 
   [[nodiscard]] uint64_t NextData(uint64_t offset) const override {
     if (offset >= size()) return size();
-    const off_t found = ::lseek(file_.file().fd(), static_cast<off_t>(offset), SEEK_DATA);
+    const off_t found = ::lseek(file_.fd(), static_cast<off_t>(offset), SEEK_DATA);
     if (found >= 0) return std::min(static_cast<uint64_t>(found), size());
     return errno == ENXIO ? size() : offset;
   }
 
  private:
-  [[nodiscard]] const std::string& path() const { return file_.file().path(); }
-
   Status CheckUnchanged() const {
-    PGS_ASSIGN(const struct stat status, file_.file().Stat());
-    if (status.st_nlink == 0) return Changed(path(), "was removed");
+    PGS_ASSIGN(const struct stat status, file_.Stat());
+    if (status.st_nlink == 0) return Changed(file_.path(), "was removed");
     const Fingerprint now = Fingerprint::Of(status);
     if (now == fingerprint_) return {};
     if (now.size != fingerprint_.size) {
-      return Changed(
-          path(), "changed from " + std::to_string(fingerprint_.size) + " to " + std::to_string(now.size) + " bytes");
+      return Changed(file_.path(), "changed from " + std::to_string(fingerprint_.size) + " to " +
+                                       std::to_string(now.size) + " bytes");
     }
-    return Changed(path(), "changed");
+    return Changed(file_.path(), "changed");
   }
 
-  const io::UncachedFile file_;
+  const io::File file_;
+  const io::UncachedReader reader_{file_};
   const Fingerprint fingerprint_;
 };
 

@@ -12,7 +12,7 @@ namespace pgstrata::branch {
 class ServerLock {
  public:
   // Waits for the processes of an earlier server to be gone, and kills those that stay. kBusy where they cannot be
-  // killed. Nothing inherits it yet.
+  // killed.
   static Result<ServerLock> Acquire(const std::string& path);
   // For the server to keep open: it is held until the last process that has it has ended.
   [[nodiscard]] int fd() const { return fd_.get(); }

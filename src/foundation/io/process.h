@@ -37,7 +37,7 @@ struct SpawnOptions {
   std::optional<UserIdentity> user;        // become this user (with its groups) before exec; needs root
   std::string working_directory;           // default: inherited
   // Descriptors of the child's standard streams; -1 is /dev/null, kInherit keeps ours. Of the others the child gets
-  // those that were passed to us, or only `keep_open`, and nothing that we opened.
+  // those that were passed to us, or, where that is given, those that `keep_open` names and no more.
   static constexpr int kInherit = -2;
   int standard_input = kInherit;
   int standard_output = kInherit;

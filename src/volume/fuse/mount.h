@@ -64,7 +64,7 @@ Result<std::optional<io::Process>> BeginToDetach(const std::string& mountpoint);
 // kMostDirtyBytes are written back within milliseconds, and what was written lies in the layer's own page cache.
 // Kernels before 6.2 know no bound in bytes: there the limit is lifted.
 constexpr uint64_t kMostDirtyBytes = 16 << 20;
-// Four requests: what comes straight from the disk is not read ahead by the disk's own file system.
+// Four requests of 1 MiB: what comes straight from the disk is not read ahead by the disk's own file system.
 constexpr unsigned kReadAheadKb = 4096;
 struct BdiLimits {
   bool dirty = false;  // whether each one could be set

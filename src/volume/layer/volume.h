@@ -42,8 +42,8 @@ struct VolumeOptions {
   std::string directory;
   // Shown for everything that comes from the image, until it is changed here.
   vfs::Owner owner;
-  // Files of image and layer that are open at once, besides one for each request in progress. 0: three quarters of what
-  // this process may open.
+  // Files of image and layer that are open at once, besides one for each request in progress. Each may have a second
+  // descriptor for direct reads. 0: so many that these take three quarters of what this process may open.
   size_t max_open_files = 0;
 };
 
