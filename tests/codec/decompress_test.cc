@@ -124,13 +124,28 @@ TEST_P(DecompressTest, IsKnownByMagicAndBySuffix) {
 INSTANTIATE_TEST_SUITE_P(Formats, DecompressTest,
                          ::testing::Values(Format{Compression::kGzip, "gzip", ".gz"},
                                            Format{Compression::kLz4, "lz4", ".lz4"},
-                                           Format{Compression::kZstd, "zstd", ".zst"}),
+                                           Format{Compression::kZstd, "zstd", ".zst"},
+                                           Format{Compression::kBzip2, "bzip2", ".bz2"}),
                          [](const auto& info) { return std::string(CompressionName(info.param.compression)); });
+
+TEST(DecompressZlibTest, IsTheShorterFrameOfGzipsMethod) {
+  // zlib.compress(b"zlib in a shorter frame " * 3) of Python.
+  constexpr std::string_view kPacked(
+      "\x78\x9c\xab\xca\xc9\x4c\x52\xc8\xcc\x53\x48\x54\x28\xce\xc8\x2f\x2a\x49\x2d\x52\x48\x2b\x4a\xcc\x4d\x55\xa8"
+      "\x22\x51\x1c\x00\xb2\x7a\x19\xd2",
+      35);
+  const auto unpacked = Decompress(Compression::kZlib, AsBytes(kPacked), 100);
+  ASSERT_TRUE(unpacked.has_value()) << unpacked.error().message();
+  EXPECT_EQ(AsText(*unpacked), "zlib in a shorter frame zlib in a shorter frame zlib in a shorter frame ");
+  EXPECT_FALSE(Decompress(Compression::kGzip, AsBytes(kPacked), 100).has_value());
+  EXPECT_FALSE(Decompress(Compression::kZlib, AsBytes(kPacked.substr(0, 30)), 100).has_value());
+}
 
 TEST(DecompressPlainTest, OtherNamesAndBytesAreNotCompressed) {
   EXPECT_EQ(CompressionByMagic(AsBytes("PK\x03\x04")), Compression::kNone);
   EXPECT_EQ(CompressionByMagic({}), Compression::kNone);
-  EXPECT_EQ(CompressionBySuffix("x.bz2").stem, "x.bz2");
+  EXPECT_EQ(CompressionByMagic(AsBytes("BZh0")), Compression::kNone);
+  EXPECT_EQ(CompressionBySuffix("x.xz").stem, "x.xz");
   EXPECT_EQ(Decompress(Compression::kNone, AsBytes("abc"), 3)->size(), 3U);
   EXPECT_FALSE(Decompress(Compression::kNone, AsBytes("abc"), 2).has_value());
 }

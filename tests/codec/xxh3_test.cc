@@ -4,6 +4,8 @@
 
 #include <string>
 
+#include "foundation/codec/sha256.h"
+
 namespace pgstrata::codec {
 namespace {
 
@@ -11,6 +13,10 @@ namespace {
 TEST(Xxh3Test, IsTheAlgorithmThatItIsNamedFor) {
   EXPECT_EQ(Xxh3({}), 0x2D06800538D394C2U);
   EXPECT_EQ(Xxh3(AsBytes("abc")), 0x78AF5F94892F3950U);
+}
+
+TEST(Xxh3Test, The128BitsAreWrittenDownFromTheMostSignificantOn) {
+  EXPECT_EQ(ToHex(Xxh3Of128({})), "99aa06d3014798d86001c324468d497f");
 }
 
 TEST(Xxh3Test, EveryByteAndTheSeedCount) {

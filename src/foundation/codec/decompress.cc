@@ -1,5 +1,6 @@
 #include "foundation/codec/decompress.h"
 
+#include <bzlib.h>
 #include <lz4frame.h>
 #include <zlib.h>
 #include <zstd.h>
@@ -19,17 +20,18 @@ std::unexpected<Error> Damaged(Compression compression, std::string_view reason)
               "damaged " + std::string(CompressionName(compression)) + " data: " + std::string(reason));
 }
 
-class GzipDecompressor final : public Decompressor {
+// gzip or zlib: the same method in two frames.
+class DeflateDecompressor final : public Decompressor {
  public:
-  GzipDecompressor() = default;
-  GzipDecompressor(const GzipDecompressor&) = delete;
-  GzipDecompressor& operator=(const GzipDecompressor&) = delete;
-  ~GzipDecompressor() override { inflateEnd(&stream_); }
+  explicit DeflateDecompressor(Compression frame) : frame_(frame) {}
+  DeflateDecompressor(const DeflateDecompressor&) = delete;
+  DeflateDecompressor& operator=(const DeflateDecompressor&) = delete;
+  ~DeflateDecompressor() override { inflateEnd(&stream_); }
 
   Status Start() {
     constexpr int kLargestWindow = 15;
     constexpr int kGzipOnly = 16;
-    if (inflateInit2(&stream_, kLargestWindow + kGzipOnly) != Z_OK) {
+    if (inflateInit2(&stream_, kLargestWindow + (frame_ == Compression::kGzip ? kGzipOnly : 0)) != Z_OK) {
       return Fail(ErrorCode::kInternal, "could not start zlib");
     }
     return {};
@@ -50,7 +52,7 @@ class GzipDecompressor final : public Decompressor {
     if (result == Z_STREAM_END) {
       at_boundary_ = true;
     } else if (result != Z_OK && result != Z_BUF_ERROR) {
-      return Damaged(Compression::kGzip, stream_.msg != nullptr ? stream_.msg : "it does not unpack");
+      return Damaged(frame_, stream_.msg != nullptr ? stream_.msg : "it does not unpack");
     }
     return Step{.consumed = offered - stream_.avail_in, .produced = room - stream_.avail_out};
   }
@@ -60,7 +62,54 @@ class GzipDecompressor final : public Decompressor {
  private:
   static uInt Clamp(size_t size) { return static_cast<uInt>(std::min<size_t>(size, 1U << 30)); }
 
+  const Compression frame_;
   z_stream stream_{};
+  bool at_boundary_ = false;
+};
+
+class Bzip2Decompressor final : public Decompressor {
+ public:
+  Bzip2Decompressor() = default;
+  Bzip2Decompressor(const Bzip2Decompressor&) = delete;
+  Bzip2Decompressor& operator=(const Bzip2Decompressor&) = delete;
+  ~Bzip2Decompressor() override { BZ2_bzDecompressEnd(&stream_); }
+
+  Status Start() {
+    constexpr int kQuiet = 0;
+    constexpr int kFast = 0;  // takes 4 MB
+    if (BZ2_bzDecompressInit(&stream_, kQuiet, kFast) == BZ_OK) return {};
+    return Fail(ErrorCode::kInternal, "could not start bzip2");
+  }
+
+  Result<Step> Decode(ByteView input, MutableBytes output) override {
+    if (at_boundary_ && input.empty()) return Step{};
+    if (at_boundary_) {
+      BZ2_bzDecompressEnd(&stream_);
+      stream_ = {};
+      PGS_TRY(Start());
+      at_boundary_ = false;
+    }
+    // It counts in 32 bits and does not write to next_in.
+    stream_.next_in = reinterpret_cast<char*>(const_cast<std::byte*>(input.data()));
+    stream_.avail_in = Clamp(input.size());
+    stream_.next_out = reinterpret_cast<char*>(output.data());
+    stream_.avail_out = Clamp(output.size());
+    const auto [offered, room] = std::pair(stream_.avail_in, stream_.avail_out);
+    const int result = BZ2_bzDecompress(&stream_);
+    if (result == BZ_STREAM_END) {
+      at_boundary_ = true;
+    } else if (result != BZ_OK) {
+      return Damaged(Compression::kBzip2, "it does not unpack");
+    }
+    return Step{.consumed = offered - stream_.avail_in, .produced = room - stream_.avail_out};
+  }
+
+  [[nodiscard]] bool AtBoundary() const override { return at_boundary_; }
+
+ private:
+  static unsigned Clamp(size_t size) { return static_cast<unsigned>(std::min<size_t>(size, 1U << 30)); }
+
+  bz_stream stream_{};
   bool at_boundary_ = false;
 };
 
@@ -119,9 +168,9 @@ class ZstdDecompressor final : public Decompressor {
   bool at_boundary_ = false;
 };
 
-template <typename T>
-Result<std::unique_ptr<Decompressor>> Started() {
-  auto decompressor = std::make_unique<T>();
+template <typename T, typename... Arguments>
+Result<std::unique_ptr<Decompressor>> Started(Arguments... arguments) {
+  auto decompressor = std::make_unique<T>(arguments...);
   PGS_TRY(decompressor->Start());
   return decompressor;
 }
@@ -136,10 +185,14 @@ std::string_view CompressionName(Compression compression) {
   switch (compression) {
     case Compression::kGzip:
       return "gzip";
+    case Compression::kZlib:
+      return "zlib";
     case Compression::kLz4:
       return "lz4";
     case Compression::kZstd:
       return "zstd";
+    case Compression::kBzip2:
+      return "bzip2";
     case Compression::kNone:
       break;
   }
@@ -151,12 +204,18 @@ Compression CompressionByMagic(ByteView head) {
   if (text.starts_with("\x1F\x8B")) return Compression::kGzip;
   if (text.starts_with("\x04\x22\x4D\x18")) return Compression::kLz4;
   if (text.starts_with("\x28\xB5\x2F\xFD")) return Compression::kZstd;
+  constexpr size_t kBzip2Magic = 4;
+  if (text.size() >= kBzip2Magic && text.starts_with("BZh") && text[3] >= '1' && text[3] <= '9') {
+    return Compression::kBzip2;
+  }
   return Compression::kNone;
 }
 
 NameWithoutSuffix CompressionBySuffix(std::string_view name) {
-  constexpr std::array<std::pair<std::string_view, Compression>, 3> kSuffixes = {
-      {{".gz", Compression::kGzip}, {".lz4", Compression::kLz4}, {".zst", Compression::kZstd}}};
+  constexpr std::array<std::pair<std::string_view, Compression>, 4> kSuffixes = {{{".gz", Compression::kGzip},
+                                                                                  {".lz4", Compression::kLz4},
+                                                                                  {".zst", Compression::kZstd},
+                                                                                  {".bz2", Compression::kBzip2}}};
   for (const auto& [suffix, compression] : kSuffixes) {
     if (name.ends_with(suffix))
       return {.stem = name.substr(0, name.size() - suffix.size()), .compression = compression};
@@ -167,11 +226,14 @@ NameWithoutSuffix CompressionBySuffix(std::string_view name) {
 Result<std::unique_ptr<Decompressor>> Decompressor::Create(Compression compression) {
   switch (compression) {
     case Compression::kGzip:
-      return Started<GzipDecompressor>();
+    case Compression::kZlib:
+      return Started<DeflateDecompressor>(compression);
     case Compression::kLz4:
       return Started<Lz4Decompressor>();
     case Compression::kZstd:
       return Started<ZstdDecompressor>();
+    case Compression::kBzip2:
+      return Started<Bzip2Decompressor>();
     case Compression::kNone:
       break;
   }

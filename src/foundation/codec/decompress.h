@@ -1,5 +1,5 @@
-// Taking compression off: gzip, lz4 frames, zstd frames. Several members or frames one after another are one stream, as
-// the tools of these formats write and read them.
+// Taking compression off: gzip, zlib (gzip's method in a shorter frame), lz4 frames, zstd frames, bzip2. Several
+// members or frames one after another are one stream, as the tools of these formats write and read them.
 #pragma once
 
 #include <cstdint>
@@ -13,15 +13,16 @@
 
 namespace pgstrata::codec {
 
-enum class Compression { kNone, kGzip, kLz4, kZstd };
+enum class Compression { kNone, kGzip, kZlib, kLz4, kZstd, kBzip2 };
 
-// "gzip", "lz4", "zstd", "none".
+// "gzip", "zlib", "lz4", "zstd", "bzip2", "none".
 std::string_view CompressionName(Compression compression);
 
-// What the first bytes of a file say; kNone where they are no magic number of these (four bytes are enough).
+// What the first bytes of a file say; kNone where they are no magic number of these (four bytes are enough). zlib has
+// no magic number.
 Compression CompressionByMagic(ByteView head);
 
-// A name taken apart: "x.gz" is "x" and kGzip; "x" is "x" and kNone. Suffixes: .gz, .lz4, .zst.
+// A name taken apart: "x.gz" is "x" and kGzip; "x" is "x" and kNone. Suffixes: .gz, .lz4, .zst, .bz2.
 struct NameWithoutSuffix {
   std::string_view stem;
   Compression compression = Compression::kNone;

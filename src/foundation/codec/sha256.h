@@ -2,12 +2,10 @@
 #pragma once
 
 #include <array>
-#include <memory>
 #include <string>
 
 #include "foundation/base/bytes.h"
-
-struct evp_md_ctx_st;
+#include "foundation/codec/evp_digest.h"
 
 namespace pgstrata::codec {
 
@@ -17,17 +15,14 @@ using Sha256Digest = std::array<std::byte, 32>;
 class Sha256 {
  public:
   Sha256();
-  void Update(ByteView bytes);
+  void Update(ByteView bytes) { digest_.Update(bytes); }
   // The digest of everything that was given. After it the object is as new.
   [[nodiscard]] Sha256Digest Finish();
 
   static Sha256Digest Of(ByteView bytes);
 
  private:
-  struct Free {
-    void operator()(evp_md_ctx_st* context) const;
-  };
-  std::unique_ptr<evp_md_ctx_st, Free> context_;
+  EvpDigest digest_;
 };
 
 // Lower-case hexadecimal, two digits a byte.

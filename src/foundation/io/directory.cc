@@ -100,6 +100,16 @@ Result<struct stat> StatTarget(const std::string& path) {
 
 bool Exists(const std::string& path) { return StatLink(path).has_value(); }
 
+bool IsDirectory(const std::string& path) {
+  const auto status = StatTarget(path);
+  return status && S_ISDIR(status->st_mode);
+}
+
+bool IsRegularFile(const std::string& path) {
+  const auto status = StatTarget(path);
+  return status && S_ISREG(status->st_mode);
+}
+
 Result<std::string> ReadLink(const std::string& path) {
   std::string target(PATH_MAX, '\0');
   const ssize_t length = ::readlink(path.c_str(), target.data(), target.size());

@@ -24,6 +24,9 @@ Result<std::vector<NamedStatus>> ListDirectoryWithStatus(const std::string& path
 Result<struct stat> StatLink(const std::string& path);
 Result<struct stat> StatTarget(const std::string& path);
 bool Exists(const std::string& path);
+// Whether `path`, links followed, is one. False, too, where that cannot be found out.
+bool IsDirectory(const std::string& path);
+bool IsRegularFile(const std::string& path);
 Result<std::string> ReadLink(const std::string& path);
 // The absolute path with every symbolic link resolved (realpath(3)).
 Result<std::string> ResolvePath(const std::string& path);
