@@ -35,6 +35,15 @@ function(pgs_test name)
   gtest_discover_tests(test_${name} DISCOVERY_TIMEOUT 60 PROPERTIES ${properties})
 endfunction()
 
+# pgs_rooms_of(FILE VARIABLE): the rooms whose headers FILE includes, but for base, which is in all of them.
+function(pgs_rooms_of file variable)
+  file(STRINGS ${file} includes REGEX "^#include \"[a-z_]+/[a-z_]+/")
+  list(TRANSFORM includes REPLACE "^#include \"[a-z_]+/([a-z_]+)/.*" "\\1")
+  list(REMOVE_DUPLICATES includes)
+  list(REMOVE_ITEM includes base)
+  set(${variable} ${includes} PARENT_SCOPE)
+endfunction()
+
 # pgs_fuzz(NAME ROOMS pgdata): tests/fuzz/NAME_fuzz.cc as the libFuzzer program NAME_fuzz, and as a test fuzz.NAME_fuzz that
 # replays its corpus and then searches for a few seconds. The corpus, kept in tests/data/fuzz/NAME_fuzz, holds every input
 # that ever broke it. The ROOMS are compiled with libFuzzer's coverage.

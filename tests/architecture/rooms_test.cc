@@ -79,6 +79,8 @@ TEST_F(Rooms, UseOnlyRoomsAbove) {
 TEST_F(Rooms, StandOnFloorsThatAreInOnePiece) {
   std::vector<std::string> floors;
   for (const auto& room : rooms_) {
+    // Catalogs are adapters of an interface of the floor above, which also names them: they stand in the middle of it.
+    if (room.floor == "catalog") continue;
     if (floors.empty() || floors.back() != room.floor) floors.push_back(room.floor);
   }
   const std::set<std::string> distinct(floors.begin(), floors.end());

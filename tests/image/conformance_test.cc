@@ -6,8 +6,11 @@
 #include "backup/image/buffer_file.h"
 #include "backup/image/directory_image.h"
 #include "backup/image/overlay_image.h"
+#include "backup/image/tar_image.h"
 #include "foundation/io/directory.h"
+#include "foundation/io/file.h"
 #include "tests/support/memory_image.h"
+#include "tests/support/tar_writer.h"
 
 namespace pgstrata::image {
 namespace {
@@ -72,9 +75,37 @@ std::unique_ptr<Image> FromOverlay(const Tree& tree, const test::ScratchDirector
   return image;
 }
 
+// The tablespace in an archive of its own.
+std::unique_ptr<Image> FromTar(const Tree& tree, const test::ScratchDirectory& place) {
+  constexpr std::string_view kSpace = "pg_tblspc/16400/";
+  test::TarWriter base;
+  test::TarWriter space;
+  for (const auto& [path, node] : tree) {
+    const bool in_space = path.starts_with(kSpace);
+    auto& archive = in_space ? space : base;
+    const std::string member = in_space ? path.substr(kSpace.size()) : path;
+    switch (node.kind) {
+      case EntryKind::kDirectory:
+        archive.Directory(member, node.mode);
+        break;
+      case EntryKind::kFile:
+        archive.File(member, node.content, node.mode);
+        break;
+      case EntryKind::kLink:
+        archive.Link(member, node.content);
+        break;
+    }
+  }
+  EXPECT_TRUE(io::WriteWholeFile(place.path() + "/base.tar", base.Finish()).has_value());
+  EXPECT_TRUE(io::WriteWholeFile(place.path() + "/16400.tar", space.Finish()).has_value());
+  auto image = OpenTar(place.path());
+  EXPECT_TRUE(image.has_value()) << image.error().message();
+  return image ? *std::move(image) : nullptr;
+}
+
 INSTANTIATE_TEST_SUITE_P(Adapters, ImageConformance,
                          ::testing::Values(ImageFactory{"Directory", FromDirectory}, ImageFactory{"Grafts", FromGrafts},
-                                           ImageFactory{"Overlay", FromOverlay},
+                                           ImageFactory{"Overlay", FromOverlay}, ImageFactory{"Tar", FromTar},
                                            ImageFactory{"Memory", [](const Tree& tree,
                                                                      const auto&) { return FromMemory(tree); }}),
                          [](const auto& info) { return info.param.name; });

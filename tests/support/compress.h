@@ -12,7 +12,7 @@
 
 namespace pgstrata::test {
 
-// What `tool` ("gzip", "lz4", "zstd") makes of `content`.
+// What `tool` ("gzip", "lz4", "zstd", "bzip2") makes of `content`.
 inline std::string Compressed(const std::string& tool, const std::string& content) {
   const ScratchDirectory directory;
   const std::string path = directory.path() + "/plain";
@@ -21,7 +21,7 @@ inline std::string Compressed(const std::string& tool, const std::string& conten
   options.argv = {tool, "-q", "-c", path};
   const auto run = io::RunAndCapture(options);
   if (!run || run->status.AsShell() != 0) {
-    ADD_FAILURE() << tool << " did not run; the tests need gzip, lz4 and zstd";
+    ADD_FAILURE() << tool << " did not run; the tests need gzip, lz4, zstd and bzip2";
     return {};
   }
   return run->standard_output;

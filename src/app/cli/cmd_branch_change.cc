@@ -5,7 +5,7 @@
 #include <ostream>
 
 #include "app/cli/branch_command.h"
-#include "backup/source/source.h"
+#include "app/cli/source_options.h"
 #include "branch/branch/branch_create.h"
 #include "branch/branch/branch_edit.h"
 #include "branch/branch/home.h"
@@ -123,7 +123,8 @@ Result<int> RunSet(const SetArguments& arguments, Output& output) {
 
 Result<int> RunRelocate(const std::string& name, const std::string& path, Output& output) {
   PGS_ASSIGN(const std::string home, branch::ResolvedHomeDirectory());
-  PGS_ASSIGN(const auto source, source::Resolve({.source = path, .wal_directories = {}}));
+  PGS_ASSIGN(const auto source, ResolveSource({.source = path}));
+  PGS_TRY(RequireBranchable(source));
   return RunHeld(output, [&](const branch::BranchEvents&) -> Status {
     PGS_ASSIGN(auto branch, branch::LockBranch(home, name, "branch relocate " + name));
     return branch::RelocateBranch(branch, source.path);

@@ -64,6 +64,7 @@ Result<branch::BranchRecord> Create(const std::string& home, const CreateArgumen
   PGS_ASSIGN(const std::string parent, BranchNamed(home, arguments.source.source));
   if (!parent.empty()) return branch::CreateFromBranch(home, arguments.options, parent, events);
   PGS_ASSIGN(auto source, ResolveSource(arguments.source));
+  PGS_TRY(RequireBranchable(source));
   return branch::CreateFromDirectory(home, arguments.options,
                                      {.path = std::move(source.path),
                                       .typed = arguments.source.source,
@@ -104,8 +105,7 @@ void AddBranchCreate(CommandGroup& group) {
   command.Required("NAME", options.name, "The new branch");
   command.Option("--from", "SOURCE", arguments->source.source,
                  "A backup: the directory of a cluster; or a stopped branch");
-  command.Repeatable("--wal", "DIR", arguments->source.wal_directories,
-                     "A directory with more WAL, plain or compressed (repeatable)");
+  AddWalOption(command, arguments->source);
   command.Flag("--empty", arguments->empty, "Branch from a new cluster, which initdb makes");
   command.Option("--pg", "VERSION", arguments->version, "Its major version (default: the newest that is installed)");
   command.Option("--run", "FILE", options.run_script,

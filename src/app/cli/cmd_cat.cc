@@ -4,13 +4,13 @@
 #include <vector>
 
 #include "app/cli/command.h"
-#include "backup/source/source.h"
+#include "app/cli/source_options.h"
 
 namespace pgstrata::cli {
 namespace {
 
 struct CatArguments {
-  std::string source;
+  SourceArguments source;
   std::string path;
 };
 
@@ -29,7 +29,7 @@ Status Copy(const image::ImageFile& file, std::ostream& out) {
 }
 
 Result<int> RunCat(const CatArguments& arguments, Output& output) {
-  PGS_ASSIGN(const auto source, source::Resolve({.source = arguments.source, .wal_directories = {}}));
+  PGS_ASSIGN(const auto source, ResolveSource(arguments.source));
   PGS_ASSIGN(const std::string path, image::FollowLinks(*source.image, arguments.path));
   PGS_ASSIGN(const auto file, source.image->Open(path));
   PGS_TRY(Copy(*file, output.out));
@@ -41,7 +41,7 @@ Result<int> RunCat(const CatArguments& arguments, Output& output) {
 void AddCatCommand(CommandLine& line) {
   auto arguments = std::make_shared<CatArguments>();
   Command command = line.Add("cat", "Write a file of a backup to standard output");
-  command.Required("SOURCE", arguments->source, "A backup: the directory of a cluster");
+  AddFileSourceArguments(command, arguments->source);
   command.Required("PATH", arguments->path, "The file, as ls shows it");
   command.Examples(
       {"pgstrata cat /backups/monday postgresql.conf", "pgstrata cat /backups/monday base/5/1259 > pg_class"});

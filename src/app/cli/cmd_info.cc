@@ -26,17 +26,34 @@ std::string WalSummary(const SourceReport& report) {
   if (!plan.missing_segment.empty()) return "missing from " + plan.missing_segment + " on";
   std::string text = fmt::format("{} to {}", plan.segments.front(), plan.segments.back());
   const auto archived = plan.from_archives.size();
-  return archived == 0 ? text : text + fmt::format(" ({} of them from --wal)", archived);
+  return archived == 0 ? text : text + fmt::format(" ({} of them from an archive)", archived);
 }
 
 void PrintLine(std::ostream& out, std::string_view name, std::string_view value) {
   if (!value.empty()) fmt::print(out, "{:<20} {}\n", name, value);
 }
 
-void PrintText(std::ostream& out, const std::string& source, const SourceReport& report) {
+std::string FirstTouchSummary(const image::FirstTouch& cost) {
+  std::string text =
+      fmt::format("{} in {} files is decoded when it is first read (stored as {}), at most {} at once ({})",
+                  FormatBytes(cost.bytes), cost.files, FormatBytes(cost.stored_bytes), FormatBytes(cost.largest_bytes),
+                  cost.largest);
+  return cost.files_in_cache == 0 ? text : text + fmt::format("; {} of the files are decoded", cost.files_in_cache);
+}
+
+codec::Json ToJson(const image::FirstTouch& cost) {
+  return {{"files", cost.files},
+          {"bytes", cost.bytes},
+          {"stored_bytes", cost.stored_bytes},
+          {"files_decoded_already", cost.files_in_cache},
+          {"largest_file", cost.largest},
+          {"largest_file_bytes", cost.largest_bytes}};
+}
+
+void PrintText(std::ostream& out, const source::ResolvedSource& source, const SourceReport& report) {
   const auto& control = report.facts.control;
   const auto& label = report.facts.label;
-  PrintLine(out, "source", source);
+  PrintLine(out, "source", source.display_name);
   PrintLine(out, "kind", ClusterKindName(report.facts.kind));
   PrintLine(out, "version", std::to_string(report.facts.major_version));
   PrintLine(out, "system identifier", std::to_string(control.system_identifier));
@@ -54,6 +71,8 @@ void PrintText(std::ostream& out, const std::string& source, const SourceReport&
   PrintLine(out, "WAL", WalSummary(report));
   PrintLine(out, "data checksums", control.data_checksums() ? "on" : "off");
   PrintLine(out, "size", fmt::format("{} in {} files", FormatBytes(report.bytes), report.files));
+  for (const auto& older : source.older) PrintLine(out, "stands on", older);
+  if (source.first_touch) PrintLine(out, "first read", FirstTouchSummary(*source.first_touch));
   for (const auto& tablespace : report.tablespaces) {
     PrintLine(out, "tablespace",
               fmt::format("{} {} {}", tablespace.oid, FormatBytes(tablespace.bytes), tablespace.location));
@@ -62,10 +81,10 @@ void PrintText(std::ostream& out, const std::string& source, const SourceReport&
   if (report.obstacle) PrintLine(out, "", report.obstacle->hint());
 }
 
-codec::Json ToJson(const std::string& source, const SourceReport& report) {
+codec::Json ToJson(const source::ResolvedSource& source, const SourceReport& report) {
   const auto& control = report.facts.control;
   codec::Json json;
-  json["source"] = source;
+  json["source"] = source.path;
   json["kind"] = ClusterKindName(report.facts.kind);
   json["version"] = report.facts.major_version;
   json["system_identifier"] = std::to_string(control.system_identifier);
@@ -80,6 +99,8 @@ codec::Json ToJson(const std::string& source, const SourceReport& report) {
   json["data_checksums"] = control.data_checksums();
   json["files"] = report.files;
   json["bytes"] = report.bytes;
+  json["stands_on"] = source.older;
+  json["first_read"] = source.first_touch ? ToJson(*source.first_touch) : codec::Json();
   json["tablespaces"] = codec::Json::array();
   for (const auto& tablespace : report.tablespaces) {
     json["tablespaces"].push_back(
@@ -95,15 +116,13 @@ codec::Json ToJson(const std::string& source, const SourceReport& report) {
 }
 
 Result<int> RunInfo(const InfoArguments& arguments, Output& output) {
-  PGS_ASSIGN(const auto source, source::Resolve({.source = arguments.source.source,
-                                                 .wal_directories = arguments.source.wal_directories,
-                                                 .may_be_in_use = true}));
+  PGS_ASSIGN(const auto source, ResolveSource(arguments.source, true));
   PGS_ASSIGN(SourceReport report, branch::ReportSource(*source.image, source.wal_archives, arguments.pg_bin));
   if (source.used_by) report.obstacle = source::InUseError(*source.used_by, source.path);
   if (arguments.json) {
-    output.out << codec::FormatJson(ToJson(source.path, report), 2) << '\n';
+    output.out << codec::FormatJson(ToJson(source, report), 2) << '\n';
   } else {
-    PrintText(output.out, source.display_name, report);
+    PrintText(output.out, source, report);
   }
   return 0;
 }

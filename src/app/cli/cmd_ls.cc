@@ -7,9 +7,9 @@
 #include <thread>
 
 #include "app/cli/command.h"
+#include "app/cli/source_options.h"
 #include "app/cli/terminal_text.h"
 #include "backup/image/checksum_list.h"
-#include "backup/source/source.h"
 #include "foundation/base/text.h"
 #include "foundation/codec/json.h"
 
@@ -20,7 +20,7 @@ using image::Entry;
 using image::EntryKind;
 
 struct LsArguments {
-  std::string source;
+  SourceArguments source;
   std::string path;
   bool long_format = false;
   bool recursive = false;
@@ -145,7 +145,7 @@ Status ListEntries(const LsArguments& arguments, const image::Image& image, cons
 }
 
 Result<int> RunLs(const LsArguments& arguments, Output& output) {
-  PGS_ASSIGN(const auto source, source::Resolve({.source = arguments.source, .wal_directories = {}}));
+  PGS_ASSIGN(const auto source, ResolveSource(arguments.source));
   PGS_ASSIGN(const std::string path, image::FollowLinks(*source.image, arguments.path));
   Listing listing(output.out, arguments.json);
   if (arguments.checksum) {
@@ -163,7 +163,7 @@ Result<int> RunLs(const LsArguments& arguments, Output& output) {
 void AddLsCommand(CommandLine& line) {
   auto arguments = std::make_shared<LsArguments>();
   Command command = line.Add("ls", "List the files of a backup");
-  command.Required("SOURCE", arguments->source, "A backup: the directory of a cluster");
+  AddFileSourceArguments(command, arguments->source);
   command.Optional("PATH", arguments->path, "A directory or file in it (default: all of PGDATA)");
   command.Flag("-l", arguments->long_format, "With mode, size, time and link target");
   command.Flag("-R,--recursive", arguments->recursive, "Everything below, with its path");

@@ -96,6 +96,7 @@ Result<int> RunMount(MountArguments& arguments, Output& output) {
                                      .wal_archives = std::move(source.wal_archives),
                                      .source_given = arguments.source.source,
                                      .source_path = source.path,
+                                     .source_older = source.older,
                                      .wal = arguments.source.wal_directories,
                                      .mountpoint = arguments.mountpoint,
                                      .diff_directory = arguments.diff_directory,

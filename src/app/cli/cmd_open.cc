@@ -133,7 +133,10 @@ Result<int> RunOpen(OpenArguments& arguments, Output& output) {
   PGS_TRY(CheckArguments(arguments));
   PGS_ASSIGN(SignalQueue signals, SignalQueue::Create());
   PGS_ASSIGN(auto source, ResolveSource(arguments.source));
-  if (arguments.keep) return RunOpenKept(arguments, std::move(source), std::move(signals), watch, output);
+  if (arguments.keep) {
+    PGS_TRY(RequireBranchable(source));
+    return RunOpenKept(arguments, std::move(source), std::move(signals), watch, output);
+  }
   return OpenRun(watch, arguments, output, std::move(signals), std::move(source)).Run();
 }
 
@@ -188,7 +191,8 @@ void AddOpenCommand(CommandLine& line, std::vector<std::string> trailing) {
   command.Flag("-q,--quiet", arguments->quiet, "No steps and timings on stderr");
   command.Examples({"pgstrata open /backups/monday", "pgstrata open /backups/monday -c 'select count(*) from orders'",
                     "pgstrata open /backups/monday --exec -- pg_dump -t orders -f orders.sql",
-                    "pgstrata open /backups/monday --keep test"});
+                    "pgstrata open /backups/monday --keep test",
+                    "pgstrata open /backups/incr2 --chain /backups/full,/backups/incr1"});
   command.Run([arguments](Output& output) { return RunOpen(*arguments, output); });
 }
 

@@ -1,11 +1,56 @@
 #include "app/cli/source_options.h"
 
-namespace pgstrata::cli {
+#include <unistd.h>
 
-void AddSourceArguments(Command& command, SourceArguments& arguments) {
-  command.Required("SOURCE", arguments.source, "A backup: the directory of a cluster");
+#include <iostream>
+
+#include "app/cli/passphrase_prompt.h"
+#include "branch/branch/home.h"
+#include "foundation/base/text.h"
+
+namespace pgstrata::cli {
+namespace {
+
+void AddSource(Command& command, SourceArguments& arguments) {
+  command.Required("SOURCE", arguments.source,
+                   "A backup: the directory of a cluster or of its tar files, or one in a catalog");
+}
+
+void AddReading(Command& command, SourceArguments& arguments) {
+  command.Repeatable("--chain", "PATHS", arguments.chain,
+                     "What an incremental backup stands on, oldest first, with commas (default: searched beside it)");
+  command.Option("--cipher-pass-file", "FILE", arguments.cipher_pass_file,
+                 "A file with the passphrase of an encrypted catalog, or its pgbackrest.conf");
+  command.Flag("--force", arguments.force, "Open what its catalog calls damaged, or what a newer program made");
+}
+
+Result<size_t> Choose(const std::string& question, const std::vector<std::string>& choices) {
+  std::cerr << question << ":\n";
+  for (size_t i = 0; i < choices.size(); ++i) std::cerr << "  " << i + 1 << "  " << choices[i] << '\n';
+  std::cerr << "which one (1 to " << choices.size() << ")? " << std::flush;
+  std::string answer;
+  std::getline(std::cin, answer);
+  const auto number = ParseDecimal(TrimWhitespace(answer));
+  if (number && *number >= 1 && *number <= choices.size()) return *number - 1;
+  return Fail(ErrorCode::kCancelled, "no backup was chosen");
+}
+
+}  // namespace
+
+void AddWalOption(Command& command, SourceArguments& arguments) {
   command.Repeatable("--wal", "DIR", arguments.wal_directories,
                      "A directory with more WAL, plain or compressed (repeatable)");
+}
+
+void AddSourceArguments(Command& command, SourceArguments& arguments) {
+  AddSource(command, arguments);
+  AddWalOption(command, arguments);
+  AddReading(command, arguments);
+}
+
+void AddFileSourceArguments(Command& command, SourceArguments& arguments) {
+  AddSource(command, arguments);
+  AddReading(command, arguments);
 }
 
 void AddServerArguments(Command& command, std::string& pg_bin, std::string& user) {
@@ -13,8 +58,28 @@ void AddServerArguments(Command& command, std::string& pg_bin, std::string& user
   command.Option("--user", "USER", user, "User that the server runs as, when started by root (default: postgres)");
 }
 
-Result<source::ResolvedSource> ResolveSource(const SourceArguments& arguments) {
-  return source::Resolve({.source = arguments.source, .wal_directories = arguments.wal_directories});
+Result<source::ResolvedSource> ResolveSource(const SourceArguments& arguments, bool may_be_in_use) {
+  const auto home = branch::HomeDirectory();
+  source::SourceRequest request{.source = arguments.source,
+                                .wal_directories = arguments.wal_directories,
+                                .chain = arguments.chain,
+                                .choose = {},
+                                .may_be_in_use = may_be_in_use,
+                                .force = arguments.force,
+                                .cache_directory = home ? JoinPath(*home, "cache/decoded") : std::string(),
+                                .passphrase_file = arguments.cipher_pass_file,
+                                .ask_passphrase = AskPassphrase};
+  if (::isatty(STDIN_FILENO) != 0 && ::isatty(STDERR_FILENO) != 0) request.choose = Choose;
+  return source::Resolve(request);
+}
+
+Status RequireBranchable(const source::ResolvedSource& source) {
+  if (source.is_plain_directory) return {};
+  const bool is_base_backup = source.kind == source::SourceKind::kDirectory || source.kind == source::SourceKind::kTar;
+  const char* what = is_base_backup ? (source.older.empty() ? "a tar" : "an incremental backup") : "in a catalog";
+  return Fail(Error(ErrorCode::kUnsupported,
+                    "a branch stands on a plain directory in this version, and " + Quoted(source.path) + " is " + what)
+                  .WithHint("pgstrata open and pgstrata mount take it; for a branch restore it and name that"));
 }
 
 }  // namespace pgstrata::cli

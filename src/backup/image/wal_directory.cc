@@ -64,7 +64,7 @@ struct StoredName {
 
 // The names under which a segment may be stored, best first.
 std::vector<std::string> PossibleNames(std::string_view wal_name) {
-  constexpr std::array<std::string_view, 3> kSuffixes = {".gz", ".lz4", ".zst"};
+  constexpr std::array<std::string_view, 4> kSuffixes = {".gz", ".lz4", ".zst", ".bz2"};
   const std::string name(wal_name);
   std::vector<std::string> names = {name};
   for (const auto suffix : kSuffixes) names.push_back(name + std::string(suffix));

@@ -1,5 +1,5 @@
 // A directory of WAL as a WalArchive: what archive_command, pg_receivewal or a copy of pg_wal leaves. Segments of any
-// size, plain or as .gz, .lz4, .zst, whole or .partial (in either order: NAME.gz.partial is pg_receivewal's,
+// size, plain or as .gz, .lz4, .zst, .bz2, whole or .partial (in either order: NAME.gz.partial is pg_receivewal's,
 // NAME.partial.gz a compressing archive's), timeline and backup history files. Everything else in it is passed over. A
 // segment without suffix that an archive_command has compressed all the same is known by its first bytes.
 //

@@ -55,6 +55,7 @@ Status RefuseOverlap(const std::string& mountpoint, const std::string& path, con
 // Where the bytes of the source lie: its directory and what its links lead to.
 Result<std::vector<std::string>> PlacesOf(const MountRequest& request) {
   std::vector<std::string> places = {request.source_path};
+  places.insert(places.end(), request.source_older.begin(), request.source_older.end());
   for (const char* directory : {"", "pg_tblspc"}) {
     const auto entries = request.image->List(directory);
     if (!entries && entries.error().code() == ErrorCode::kNotFound) continue;

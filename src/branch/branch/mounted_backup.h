@@ -17,11 +17,12 @@ namespace pgstrata::branch {
 struct MountRequest {
   std::shared_ptr<const image::Image> image;
   std::vector<std::unique_ptr<image::WalArchive>> wal_archives;
-  std::string source_given;      // as typed
-  std::string source_path;       // absolute, resolved
-  std::vector<std::string> wal;  // the directories of wal_archives, absolute
-  std::string mountpoint;        // an existing directory
-  std::string diff_directory;    // made if it is missing; empty: read-only
+  std::string source_given;               // as typed
+  std::string source_path;                // absolute, resolved
+  std::vector<std::string> source_older;  // what the source stands on besides, absolute, resolved
+  std::vector<std::string> wal;           // the directories of wal_archives, absolute
+  std::string mountpoint;                 // an existing directory
+  std::string diff_directory;             // made if it is missing; empty: read-only
   std::string user;              // who owns what is shown; empty: as before, else postgres for root, else oneself
   bool allow_other = false;      // always for root, where another user is the owner
   bool moved = false;            // the source was moved since the diff directory was made

@@ -1,0 +1,19 @@
+// A backup in a pg_probackup catalog as a source.
+#pragma once
+
+#include <string>
+
+#include "backup/source/source.h"
+#include "foundation/base/error.h"
+
+namespace pgstrata::source {
+
+// `rest` is CATALOG/INSTANCE/ID, or a native path in a backup's directory; or CATALOG, or CATALOG/INSTANCE, of whose
+// backups one is chosen. An external directory of a backup becomes an image of its own: its files can be looked at, and
+// it is no database. WAL of an ARCHIVE backup comes from the catalog.
+Result<ResolvedSource> ResolveProbackup(const std::string& rest, const SourceRequest& request);
+
+// Whether this path names a catalog, an instance or a backup of one, or a place in a backup.
+bool IsProbackupPath(const std::string& path);
+
+}  // namespace pgstrata::source

@@ -1,0 +1,39 @@
+// The backups that an incremental backup stands on: what each says of itself, and whether they belong together.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "backup/image/image.h"
+#include "foundation/base/error.h"
+#include "postgres/pgdata/backup_label.h"
+
+namespace pgstrata::incremental {
+
+struct BackupFacts {
+  pgdata::BackupLabel label;
+  uint64_t system_identifier = 0;
+  int major_version = 0;
+
+  [[nodiscard]] bool is_full() const { return !label.incremental_base; }
+  // Whether `incremental` was taken against this one.
+  [[nodiscard]] bool Carries(const BackupFacts& incremental) const;
+};
+
+// Reads backup_label, pg_control and the head of backup_manifest. kInvalidArgument where there is no label: no online
+// backup; kCorrupt where the manifest is of another cluster.
+Result<BackupFacts> ReadFacts(const image::Image& image);
+
+// One backup of a chain.
+struct ChainBackup {
+  std::shared_ptr<const image::Image> image;
+  BackupFacts facts;
+};
+
+// `chain`: the oldest first. kInvalidArgument, naming the backup, where it does not begin with a full one, a backup was
+// not taken against the one before it, or they are of several clusters.
+Status CheckChain(const std::vector<ChainBackup>& chain);
+
+}  // namespace pgstrata::incremental

@@ -1,0 +1,114 @@
+#include "catalog/pgbackrest/backup_image.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "backup/image/buffer_file.h"
+#include "catalog/pgbackrest/backup_files.h"
+#include "foundation/base/text.h"
+#include "foundation/codec/sha256.h"
+#include "foundation/io/process.h"
+
+namespace pgstrata::pgbackrest {
+namespace {
+
+constexpr uint64_t kSmallInMemory = 32ULL << 20;
+
+}  // namespace
+
+BackupImage::BackupImage(std::string name, std::shared_ptr<const StoredContent> content,
+                         std::shared_ptr<image::DecodedCache> cache, FileTree tree)
+    : name_(std::move(name)),
+      content_(std::move(content)),
+      cache_(std::move(cache)),
+      tree_(std::move(tree)),
+      small_(std::make_shared<Small>(kSmallInMemory)) {}
+
+Result<std::unique_ptr<BackupImage>> BackupImage::Make(std::string name, std::shared_ptr<const StoredContent> content,
+                                                       std::shared_ptr<image::DecodedCache> cache) {
+  PGS_ASSIGN(FileTree tree, FileTree::Make(content->manifest()));
+  PGS_ASSIGN(const auto self, io::CurrentUser());
+  std::unique_ptr<BackupImage> image(
+      new BackupImage(std::move(name), std::move(content), std::move(cache), std::move(tree)));
+  for (const auto& owner : image->manifest().owners) {
+    const auto user = owner.user.empty() ? Result<io::UserIdentity>(self) : io::FindUser(owner.user);
+    image->ids_.push_back(user ? Ids{.uid = user->uid, .gid = user->gid} : Ids{.uid = self.uid, .gid = self.gid});
+  }
+  if (image->ids_.empty()) image->ids_.push_back({.uid = self.uid, .gid = self.gid});
+  return image;
+}
+
+image::Entry BackupImage::Describe(const FileTree::Node& node) const {
+  constexpr int64_t kNanosecondsPerSecond = 1'000'000'000;
+  const Ids& ids = ids_[node.owner == FileTree::kNone ? 0 : node.owner];
+  image::Entry entry{.name = std::string(node.name),
+                     .kind = image::EntryKind::kDirectory,
+                     .mode = node.mode,
+                     .uid = ids.uid,
+                     .gid = ids.gid};
+  entry.modified.unix_ns = manifest().start_time * kNanosecondsPerSecond;
+  if (node.file == FileTree::kNone) return entry;
+  const ManifestFile& file = manifest().files[node.file];
+  entry.kind = image::EntryKind::kFile;
+  entry.size = file.size;
+  entry.modified.unix_ns = file.modified * kNanosecondsPerSecond;
+  return entry;
+}
+
+Result<image::Entry> BackupImage::Stat(std::string_view path) const {
+  const auto* node = tree_.Find(path);
+  if (node != nullptr) return Describe(*node);
+  return Fail(ErrorCode::kNotFound, "there is no " + Quoted(path) + " in " + Quoted(name_));
+}
+
+Result<std::vector<image::Entry>> BackupImage::List(std::string_view directory) const {
+  const auto* node = tree_.Find(directory);
+  if (node == nullptr || node->file != FileTree::kNone) {
+    return Fail(ErrorCode::kNotFound, Quoted(directory) + " of " + Quoted(name_) + " is not a directory");
+  }
+  std::vector<image::Entry> entries;
+  entries.reserve(node->children.size());
+  for (const uint32_t child : node->children) entries.push_back(Describe(tree_.node(child)));
+  return entries;
+}
+
+bool BackupImage::IsDecodedInMemory(const ManifestFile& file) const { return file.size <= kSmall || !cache_; }
+
+// The content itself where the manifest tells what it is: backups that share it share what was decoded.
+std::string BackupImage::CacheKeyOf(const ManifestFile& file) const {
+  if (file.checksum) return "sha1 " + codec::ToHex(*file.checksum) + ' ' + std::to_string(file.size);
+  const StoredRange range = content_->RangeOf(file);
+  return "pgbackrest " + std::to_string(manifest().system_identifier) + ' ' + content_->files().root() + '/' +
+         range.path + ' ' + std::to_string(range.offset) + ' ' + std::to_string(file.size);
+}
+
+Result<std::unique_ptr<image::ImageFile>> BackupImage::Open(std::string_view path) const {
+  const auto* node = tree_.Find(path);
+  if (node == nullptr) return Fail(ErrorCode::kNotFound, "there is no file " + Quoted(path) + " in " + Quoted(name_));
+  if (node->file == FileTree::kNone) {
+    return Fail(ErrorCode::kInvalidArgument, Quoted(path) + " of " + Quoted(name_) + " is not a regular file");
+  }
+  const ManifestFile& file = manifest().files[node->file];
+  if (file.size == 0) return image::MakeBufferFile({});
+  if (file.is_block_incremental()) return MakeBlockFile(content_, file);
+  if (content_->HasRandomAccess(file)) return MakePlainFile(content_, file);
+  if (IsDecodedInMemory(file)) return MakeSmallFile(content_, small_, file);
+  return MakeStreamFile(content_, file, cache_, CacheKeyOf(file));
+}
+
+image::FirstTouch BackupImage::CostOfFirstTouch() const {
+  image::FirstTouch cost;
+  for (const auto& file : manifest().files) {
+    if (file.size == 0 || content_->HasRandomAccess(file) || IsDecodedInMemory(file)) continue;
+    ++cost.files;
+    cost.bytes += file.size;
+    cost.stored_bytes += file.stored_size;
+    if (cache_->Holds(CacheKeyOf(file))) ++cost.files_in_cache;
+    if (file.size <= cost.largest_bytes) continue;
+    cost.largest_bytes = file.size;
+    cost.largest = ImagePathOf(file.name);
+  }
+  return cost;
+}
+
+}  // namespace pgstrata::pgbackrest
