@@ -142,6 +142,23 @@ TEST_F(PgbackrestSourceTest, ThePassphraseIsTakenFromWhereItIsGiven) {
   EXPECT_THAT(asked, HasSubstr(Native("repo")));
 }
 
+TEST_F(PgbackrestSourceTest, ARepositoryNamedByItsPathHasTheNumberOfTheConfiguration) {
+  MakeRepository("repo", {.passphrase = kPassphrase});
+  Write("pgbackrest.conf", "[global]\nrepo1-path=/elsewhere\nrepo2-path=" + Native("repo") + "\n");
+  const Variable configuration("PGBACKREST_CONFIG", Native("pgbackrest.conf"));
+  const Variable passphrase("PGBACKREST_REPO2_CIPHER_PASS", kPassphrase);
+  ExpectOpened(Open("pgbackrest:" + Native("repo/main")));
+}
+
+TEST_F(PgbackrestSourceTest, ItIsResolvedAgainByKindAndPath) {
+  MakeRepository("repo");
+  const auto first = Open("pgbackrest:" + Native("repo/main"));
+  ExpectOpened(first);
+  const auto again = Open(std::string(KindWord(first->kind)) + ':' + first->path);
+  ExpectOpened(again);
+  EXPECT_EQ(again->path, first->path);
+}
+
 TEST_F(PgbackrestSourceTest, NoPassphraseIsPrinted) {
   MakeRepository("repo", {.passphrase = kPassphrase});
   const std::string source = "pgbackrest:" + Native("repo/main");

@@ -45,10 +45,10 @@ Result<std::string> AskPassphrase(const std::string& prompt) {
     return Fail(Error(ErrorCode::kPermission, "a passphrase is needed, and there is no terminal to ask for it")
                     .WithHint("set PGBACKREST_REPO1_CIPHER_PASS, or give a file with --cipher-pass-file"));
   }
-  Say(terminal->fd(), EscapeForTerminal(prompt) + ": ");
   std::string typed;
   {
-    const EchoOff silent(terminal->fd());
+    const EchoOff silent(terminal->fd());  // before anybody is asked: what is typed earlier would be thrown away
+    Say(terminal->fd(), EscapeForTerminal(prompt) + ": ");
     char c = 0;
     while (typed.size() < kLongest && ::read(terminal->fd(), &c, 1) == 1 && c != '\n') typed += c;
   }

@@ -177,19 +177,27 @@ Result<std::string> PassphraseOfFile(const std::string& path, const Place& place
   return repositories->front().passphrase;
 }
 
+// What the configuration says of the repository; nothing where it does not name it.
+std::optional<ConfiguredRepository> KnownRepository(const Place& place) {
+  const auto configuration = ReadConfiguration();
+  if (!configuration || configuration->empty()) return std::nullopt;
+  const auto repositories = pgbackrest::ParseConfiguration(*configuration, place.stanza, false);
+  if (!repositories) return std::nullopt;
+  for (const auto& repository : *repositories) {
+    if (io::ResolvePath(repository.path).value_or("") == place.root) return repository;
+  }
+  return std::nullopt;
+}
+
 // From the request's file, the environment, the configuration, the user: in this order.
 Result<std::string> FindPassphrase(const Place& place, const SourceRequest& request) {
   if (!request.passphrase_file.empty()) return PassphraseOfFile(request.passphrase_file, place);
-  if (auto set = Variable("PGBACKREST_REPO" + std::to_string(place.number) + "_CIPHER_PASS"); !set.empty()) return set;
-  if (!place.passphrase.empty()) return place.passphrase;
-  const auto configuration = ReadConfiguration();
-  if (configuration && !configuration->empty()) {
-    const auto repositories = pgbackrest::ParseConfiguration(*configuration, place.stanza, false);
-    for (const auto& repository : repositories.value_or(std::vector<ConfiguredRepository>())) {
-      const bool is_this = io::ResolvePath(repository.path).value_or("") == place.root;
-      if (is_this && !repository.passphrase.empty()) return repository.passphrase;
-    }
+  const auto known = KnownRepository(place);
+  for (const uint32_t number : {known ? known->number : place.number, place.number}) {
+    if (auto set = Variable("PGBACKREST_REPO" + std::to_string(number) + "_CIPHER_PASS"); !set.empty()) return set;
   }
+  if (!place.passphrase.empty()) return place.passphrase;
+  if (known && !known->passphrase.empty()) return known->passphrase;
   if (!request.ask_passphrase) return std::string();
   return request.ask_passphrase("Passphrase of the pgBackRest repository " + place.root);
 }
