@@ -16,7 +16,12 @@ BranchRecord Sample(const std::string& id, const std::string& name, std::vector<
   record.name = name;
   record.state = BranchState::kStarting;
   record.created = 1'763'700'000;
-  record.source = "/backups/monday";
+  record.source = {.kind = "pgbackrest",
+                   .path = "/repo/backup/main/20261120-210437F",
+                   .chain = {"/b/full", "/b/incr1"},
+                   .wal_directories = {"/wal"},
+                   .force = true,
+                   .passphrase_file = "/etc/secret"};
   record.source_typed = "./monday";
   record.kind = "online backup of 2026-11-20 21:05:39 UTC";
   record.major_version = 15;
@@ -88,20 +93,60 @@ TEST_F(Catalogues, FrozenForOneIsFrozenForAll) {
   EXPECT_EQ(catalogue.Find("child")->layers[0], (LayerRecord{"a-1", true, true}));
 }
 
+// As the first version wrote it.
+constexpr const char* kFirstFormat = R"sql(
+  CREATE TABLE branches (
+    id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, state TEXT NOT NULL, created INTEGER NOT NULL, source TEXT NOT NULL,
+    source_typed TEXT NOT NULL, parent TEXT, kind TEXT NOT NULL, major_version INTEGER NOT NULL,
+    system_identifier TEXT NOT NULL, server_user TEXT NOT NULL, pg_bin TEXT NOT NULL, database TEXT NOT NULL,
+    role TEXT NOT NULL, login_database TEXT NOT NULL, login_role TEXT NOT NULL, login_superuser INTEGER NOT NULL,
+    max_size INTEGER NOT NULL, ephemeral INTEGER NOT NULL, allow_network INTEGER NOT NULL, wal INTEGER NOT NULL,
+    layers_at_creation INTEGER NOT NULL, logical_bytes INTEGER NOT NULL);
+  CREATE TABLE layers (id TEXT PRIMARY KEY, frozen INTEGER NOT NULL, written INTEGER NOT NULL);
+  CREATE TABLE stacks (
+    branch TEXT NOT NULL REFERENCES branches ON DELETE CASCADE, position INTEGER NOT NULL,
+    layer TEXT NOT NULL REFERENCES layers, PRIMARY KEY (branch, position));
+  CREATE TABLE parameters (
+    branch TEXT NOT NULL REFERENCES branches ON DELETE CASCADE, name TEXT NOT NULL, value TEXT NOT NULL,
+    PRIMARY KEY (branch, name));
+  INSERT INTO branches VALUES ('a', 'test', 'stopped', 1763700000, '/backups/monday', './monday', NULL,
+    'online backup', 15, '7', 'postgres', '', '', '', '', '', 1, 0, 0, 0, 3, 0, 4096);
+  INSERT INTO layers VALUES ('a-1', 0, 1);
+  INSERT INTO stacks VALUES ('a', 0, 'a-1');
+  INSERT INTO parameters VALUES ('a', 'work_mem', '64MB');
+  PRAGMA user_version = 1)sql";
+
+TEST_F(Catalogues, OlderFormatIsBroughtUpToDateWithAllThatItHolds) {
+  const std::string path = home_.path() + "/catalogue.sqlite";
+  {
+    ASSERT_TRUE(io::Database::Open(path)->Execute(kFirstFormat).has_value());
+  }
+  const auto found = Open().Find("test");
+  ASSERT_TRUE(found.has_value()) << found.error().message();
+  EXPECT_EQ(found->source, (SourceReference{.kind = "dir", .path = "/backups/monday"}));
+  EXPECT_EQ(found->source_typed, "./monday");
+  EXPECT_EQ(found->wal, 3);
+  EXPECT_EQ(found->logical_bytes, 4096U);
+  EXPECT_EQ(found->layers, (std::vector<LayerRecord>{{"a-1", false, true}}));
+  EXPECT_EQ(found->parameters.at("work_mem"), "64MB");
+  auto database = io::Database::Open(path);
+  EXPECT_EQ(io::IntegerOf((*database->Query("PRAGMA user_version"))[0][0]), 2);
+}
+
 TEST_F(Catalogues, NewerFormatIsRefusedAndStaysAsItIs) {
   {
     ASSERT_TRUE(Open().Change({Sample("a", "test", {})}).has_value());
   }
   const std::string path = home_.path() + "/catalogue.sqlite";
   {
-    ASSERT_TRUE(io::Database::Open(path)->Execute("PRAGMA user_version = 2").has_value());
+    ASSERT_TRUE(io::Database::Open(path)->Execute("PRAGMA user_version = 3").has_value());
   }
   const auto catalogue = Catalogue::Open(home_.path());
   ASSERT_FALSE(catalogue.has_value());
   EXPECT_EQ(catalogue.error().code(), ErrorCode::kUnsupported);
-  EXPECT_TRUE(catalogue.error().message().contains("version 2")) << catalogue.error().message();
+  EXPECT_TRUE(catalogue.error().message().contains("version 3")) << catalogue.error().message();
   auto database = io::Database::Open(path);
-  EXPECT_EQ(io::IntegerOf((*database->Query("PRAGMA user_version"))[0][0]), 2);
+  EXPECT_EQ(io::IntegerOf((*database->Query("PRAGMA user_version"))[0][0]), 3);
   EXPECT_EQ(io::IntegerOf((*database->Query("SELECT count(*) FROM branches"))[0][0]), 1);
 }
 

@@ -74,11 +74,5 @@ TEST_F(Incremental, LostFileOfAnOlderBackupFailsOnlyWhatNeedsIt) {
               HasSubstr("block 0 of \"" + path + "\": the backup \"" + Backup("incr1") + "\" lacks"));
 }
 
-TEST_F(Incremental, BranchOfAChainIsRefusedByName) {
-  const auto run = program_.Run({"branch", "create", "test", "--from", Backup("incr2")});
-  EXPECT_NE(run.status.AsShell(), 0);
-  EXPECT_THAT(run.standard_error, HasSubstr("is an incremental backup"));
-}
-
 }  // namespace
 }  // namespace pgstrata::test

@@ -75,12 +75,5 @@ TEST_F(OpenPgbackrest, CompressedFilesAreDecodedOnceForAllWhoOpenThem) {
   for (const auto& name : *cached) EXPECT_FALSE(name.ends_with(".part")) << name;
 }
 
-TEST_F(OpenPgbackrest, ABranchOfOneIsRefusedBeforeAnythingIsMade) {
-  WriteRepository(backup_, Repository(), {});
-  const auto made = program_.Run({"branch", "create", "test", "--from", "pgbackrest:" + Repository() + "/main"});
-  EXPECT_NE(made.status.AsShell(), 0);
-  EXPECT_THAT(made.standard_error, HasSubstr("a branch stands on a plain directory"));
-}
-
 }  // namespace
 }  // namespace pgstrata::test

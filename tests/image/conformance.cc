@@ -111,6 +111,37 @@ TEST_P(ImageConformance, NextDataNeverPassesOverData) {
   }
 }
 
+TEST_P(ImageConformance, PartsAreTheSameEachTimeAndHaveNamesOfTheirOwn) {
+  const auto parts = [this] {
+    std::vector<std::string> lines;
+    std::set<std::string> names;
+    const auto visited = image().VisitParts([&](const SourcePart& part) -> Status {
+      EXPECT_TRUE(names.insert(std::string(part.name)).second) << part.name;
+      EXPECT_NE(part.file == nullptr, part.fact.empty()) << part.name << " is a file or a fact";
+      EXPECT_EQ(part.fact.find_first_of(" \n"), std::string_view::npos) << part.fact;
+      const uint64_t digest = part.file == nullptr ? 0 : part.file->Digest();
+      lines.push_back(std::string(part.name) + ' ' + std::string(part.fact) + ' ' + std::to_string(digest));
+      return {};
+    });
+    EXPECT_TRUE(visited.has_value()) << visited.error().message();
+    return lines;
+  };
+  const auto first = parts();
+  EXPECT_FALSE(first.empty());
+  EXPECT_EQ(parts(), first);
+  const auto ended =
+      image().VisitParts([](const SourcePart&) { return Status(Fail(ErrorCode::kCancelled, "enough")); });
+  EXPECT_EQ(ended.error().code(), ErrorCode::kCancelled);
+}
+
+TEST_P(ImageConformance, LogicalBytesAreThoseOfItsFiles) {
+  uint64_t bytes = 0;
+  for (const auto& [path, node] : tree()) {
+    if (node.kind == EntryKind::kFile && !path.starts_with("pg_wal/")) bytes += node.content.size();
+  }
+  EXPECT_EQ(image().LogicalBytes().value_or(0), bytes);
+}
+
 TEST_P(ImageConformance, WhatIsNotThereIsNotFound) {
   for (const char* path : {"missing", "base/missing", "missing/file", "PG_VERSION/below", "in/below_a_link", ".", "..",
                            "base/..", "../etc/passwd", "/etc/passwd", "base//1", "base/"}) {

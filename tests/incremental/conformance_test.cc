@@ -54,6 +54,7 @@ class WithoutLabel final : public image::Image {
     return entries;
   }
   Result<std::unique_ptr<image::ImageFile>> Open(std::string_view path) const override { return image_->Open(path); }
+  Status VisitParts(const image::PartVisitor& visit) const override { return image_->VisitParts(visit); }
 
  private:
   const std::unique_ptr<image::Image> image_;

@@ -36,6 +36,7 @@ class FaultyImage final : public image::Image {
     PGS_ASSIGN(auto file, base_->Open(path));
     return std::make_unique<File>(*this, std::move(file));
   }
+  Status VisitParts(const image::PartVisitor& visit) const override { return base_->VisitParts(visit); }
 
  private:
   class File final : public image::ImageFile {

@@ -1,4 +1,6 @@
 // Which bytes a chain has for a file, and how many.
+#include <map>
+
 #include "tests/probackup/chain_fixture.h"
 
 namespace pgstrata::probackup {
@@ -203,6 +205,51 @@ TEST_F(ChainTest, ChainsThatLeadNowhereAreRefused) {
   const std::string directory = catalog().Add(newer);
   EXPECT_THAT(ErrorOf(directory), HasSubstr("--force"));
   EXPECT_EQ(ErrorOf(directory, true), "no error");
+}
+
+// Name and what is said of it, of every part.
+std::map<std::string, std::string> PartsOf(const image::Image& image) {
+  std::map<std::string, std::string> parts;
+  const auto visited = image.VisitParts([&](const image::SourcePart& part) -> Status {
+    parts[std::string(part.name)] = part.file == nullptr ? std::string(part.fact) : std::to_string(part.file->Digest());
+    return {};
+  });
+  EXPECT_TRUE(visited.has_value()) << visited.error().message();
+  return parts;
+}
+
+TEST_F(ChainTest, PartsAreTheListsAndTheFilesThatHoldItInEachBackup) {
+  BuiltBackup full{.start_time = kTestTime};
+  full.files = {Relation(kPath, 2, {0, 1}, 1), {.path = "PG_VERSION", .content = "15\n"}};
+  BuiltBackup delta{.start_time = kTestTime + 1, .mode = "DELTA", .parent = full.Id()};
+  delta.files = {Relation(kPath, 2, {1}, 2), {.path = "PG_VERSION", .unchanged = true, .full_size = 3}};
+  const std::string older = catalog().Add(full);
+  const std::string newer = catalog().Add(delta);
+  const auto before = PartsOf(*Open(newer)->MakeImage());
+  std::vector<std::string> names;
+  for (const auto& [name, value] : before) names.push_back(name);
+  const auto in = [](const BuiltBackup& backup, const std::string& name) { return backup.Id() + '/' + name; };
+  EXPECT_THAT(names, ::testing::UnorderedElementsAre(in(full, "backup.control"), in(full, "backup_content.control"),
+                                                     in(full, "page_header_map"), in(full, "database/PG_VERSION"),
+                                                     in(full, "database/base/5/16384"), in(delta, "backup.control"),
+                                                     in(delta, "backup_content.control"), in(delta, "page_header_map"),
+                                                     in(delta, "database/base/5/16384")));
+  Write(newer + "/backup.control", Content(newer + "/backup.control") + "note = 'keep'\n");
+  EXPECT_EQ(PartsOf(*Open(newer)->MakeImage()), before) << "a note is no other backup";
+  Write(newer + "/backup.control", Content(newer + "/backup.control") + "merge-time = '2026-11-20 22:00:00+00'\n");
+  EXPECT_NE(PartsOf(*Open(newer)->MakeImage()), before);
+  ASSERT_TRUE(io::RemoveFile(older + "/database/PG_VERSION").has_value());
+  EXPECT_EQ(PartsOf(*Open(newer)->MakeImage()).at(in(full, "database/PG_VERSION")), image::kPartIsMissing);
+}
+
+TEST_F(ChainTest, FileThatChangedAfterItsPartWasVisitedIsNotRead) {
+  BuiltBackup full{.start_time = kTestTime};
+  full.files = {{.path = "PG_VERSION", .content = "15\n"}};
+  const std::string directory = catalog().Add(full);
+  const auto image = Open(directory)->MakeImage();
+  PartsOf(*image);
+  Write(directory + "/database/PG_VERSION", "1500\n");
+  EXPECT_THAT(Read(*image, "PG_VERSION"), HasSubstr("changed while the backup was open"));
 }
 
 TEST_F(ChainTest, ParentIsFoundUnderAnotherName) {

@@ -42,6 +42,8 @@ TEST_F(ProbackupSourceTest, BackupIsNamedInTheCatalogOrByItsPath) {
     EXPECT_EQ(resolved->path, directory);
     EXPECT_EQ(resolved->display_name, "main/TOTJZL");
     EXPECT_TRUE(resolved->wal_archives.empty()) << "a STREAM backup has its own";
+    const auto again = Resolve({.source = std::string(KindWord(resolved->kind)) + ':' + resolved->path});
+    EXPECT_TRUE(again && again->path == directory && again->kind == resolved->kind);
     EXPECT_EQ(image::ReadSmallFile(*resolved->image, "PG_VERSION").value_or("error"), "15\n");
   }
 }

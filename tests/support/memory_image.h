@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -65,6 +66,14 @@ class MemoryImage final : public image::Image {
   }
 
   [[nodiscard]] Result<std::vector<image::MissingTablespace>> MissingTablespaces() const override { return missing_; }
+
+  Status VisitParts(const image::PartVisitor& visit) const override {
+    for (const auto& [path, node] : nodes_) {
+      const std::string fact = std::to_string(std::hash<std::string>()(node.content));
+      if (node.entry.kind == image::EntryKind::kFile) PGS_TRY(visit({.name = path, .fact = fact}));
+    }
+    return {};
+  }
 
  private:
   struct Node {

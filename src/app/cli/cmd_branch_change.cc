@@ -5,6 +5,7 @@
 #include <ostream>
 
 #include "app/cli/branch_command.h"
+#include "app/cli/branch_source.h"
 #include "app/cli/source_options.h"
 #include "branch/branch/branch_create.h"
 #include "branch/branch/branch_edit.h"
@@ -43,10 +44,11 @@ Result<int> RunReset(const ForcedArguments& arguments, Output& output) {
   return RunHeld(output, [&](const branch::BranchEvents& events) -> Status {
     PGS_ASSIGN(auto branch, branch::LockBranch(home, arguments.name, "branch reset " + arguments.name));
     PGS_ASSIGN(const bool ran, branch::EndBranch(branch));
-    PGS_TRY(branch::ResetBranch(branch));
+    const auto opener = SourceReopener();
+    PGS_TRY(branch::ResetBranch(branch, opener));
     output.err << arguments.name << " is as it was made" << std::endl;
     if (!ran) return {};
-    PGS_TRY(branch::StartBranch(branch, events));
+    PGS_TRY(branch::StartBranch(branch, opener, events));
     MergeWhereDeep(branch);
     return {};
   });
@@ -121,13 +123,23 @@ Result<int> RunSet(const SetArguments& arguments, Output& output) {
   });
 }
 
-Result<int> RunRelocate(const std::string& name, const std::string& path, Output& output) {
+struct RelocateArguments {
+  std::string name;
+  SourceArguments source;
+};
+
+Result<int> RunRelocate(const RelocateArguments& arguments, Output& output) {
   PGS_ASSIGN(const std::string home, branch::ResolvedHomeDirectory());
-  PGS_ASSIGN(const auto source, ResolveSource({.source = path}));
-  PGS_TRY(RequireBranchable(source));
+  PGS_ASSIGN(const auto info, branch::DescribeBranch(home, arguments.name));
+  SourceArguments reading = arguments.source;
+  if (reading.cipher_pass_file.empty()) reading.cipher_pass_file = info.record.source.passphrase_file;
+  reading.force = reading.force || info.record.source.force;
+  PGS_ASSIGN(auto resolved, ResolveSource(reading));
+  PGS_ASSIGN(auto source, BranchSourceOf(std::move(resolved), reading));
+  source.reference.wal_directories = info.record.source.wal_directories;
   return RunHeld(output, [&](const branch::BranchEvents&) -> Status {
-    PGS_ASSIGN(auto branch, branch::LockBranch(home, name, "branch relocate " + name));
-    return branch::RelocateBranch(branch, source.path);
+    PGS_ASSIGN(auto branch, branch::LockBranch(home, arguments.name, "branch relocate " + arguments.name));
+    return branch::RelocateBranch(branch, source);
   });
 }
 
@@ -161,11 +173,14 @@ void AddSet(CommandGroup& group) {
 }
 
 void AddRelocate(CommandGroup& group) {
-  auto names = std::make_shared<std::pair<std::string, std::string>>();
+  auto arguments = std::make_shared<RelocateArguments>();
   Command command = group.Add("relocate", "Take a branch's source from where it lies now");
-  command.Required("NAME", names->first, "The branch, stopped");
-  command.Required("PATH", names->second, "The same backup, moved or copied");
-  command.Run([names](Output& output) { return RunRelocate(names->first, names->second, output); });
+  command.Required("NAME", arguments->name, "The branch, stopped");
+  command.Required("SOURCE", arguments->source.source, "The same backup, moved or copied");
+  AddFileReadingOptions(command, arguments->source);
+  command.Examples({"pgstrata branch relocate test /mnt/backups/monday",
+                    "pgstrata branch relocate test pgbackrest:/mnt/repo/main/20261120-210437F"});
+  command.Run([arguments](Output& output) { return RunRelocate(*arguments, output); });
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <ostream>
 
 #include "app/cli/branch_command.h"
+#include "app/cli/branch_source.h"
 #include "branch/branch/branch_compact.h"
 #include "branch/branch/home.h"
 #include "foundation/base/text.h"
@@ -42,7 +43,7 @@ Result<int> RunCompact(const CompactArguments& arguments, Output& output) {
     if (arguments.if_deep) {
       if (const auto idle = io::BecomeIdle(); !idle) events.warning(idle.error().message());
     }
-    PGS_ASSIGN(const auto report, branch::CompactBranch(home, arguments.name, reach, events));
+    PGS_ASSIGN(const auto report, branch::CompactBranch(home, arguments.name, reach, SourceReopener(), events));
     output.err << DescribeReport(arguments.name, report) << std::endl;
     return {};
   });

@@ -4,6 +4,7 @@
 #include <ostream>
 
 #include "app/cli/branch_command.h"
+#include "app/cli/branch_source.h"
 #include "app/cli/source_options.h"
 #include "backup/source/source_name.h"
 #include "branch/branch/branch_create.h"
@@ -25,6 +26,10 @@ struct CreateArguments {
   bool start = false;
 };
 
+bool SaysHowToRead(const SourceArguments& source) {
+  return !source.wal_directories.empty() || !source.chain.empty() || !source.cipher_pass_file.empty() || source.force;
+}
+
 Status CheckArguments(const CreateArguments& arguments) {
   const auto usage = [](std::string message) {
     return Fail(Error(ErrorCode::kUsage, std::move(message)).WithHint("see pgstrata branch create --help"));
@@ -32,7 +37,9 @@ Status CheckArguments(const CreateArguments& arguments) {
   if (arguments.empty == !arguments.source.source.empty())
     return usage("either --from or --empty says what to branch from");
   if (!arguments.version.empty() && !arguments.empty) return usage("--pg is for --empty: a backup has its version");
-  if (arguments.empty && !arguments.source.wal_directories.empty()) return usage("--wal is for --from");
+  if (arguments.empty && SaysHowToRead(arguments.source)) {
+    return usage("--wal, --chain, --cipher-pass-file and --force are for --from");
+  }
   return {};
 }
 
@@ -55,21 +62,32 @@ Result<int> MajorVersion(const std::string& text) {
   return Fail(ErrorCode::kUsage, Quoted(text) + " is no major version of PostgreSQL");
 }
 
-Result<branch::BranchRecord> Create(const std::string& home, const CreateArguments& arguments,
-                                    const branch::BranchEvents& events) {
+struct Created {
+  branch::BranchRecord record;
+  branch::SourceOpener opener;  // of what it stands on, which is open
+};
+
+Result<Created> Create(const std::string& home, const CreateArguments& arguments, const branch::BranchEvents& events) {
+  auto opener = SourceReopener();
   if (arguments.empty) {
     PGS_ASSIGN(const int major, MajorVersion(arguments.version));
-    return branch::CreateEmpty(home, arguments.options, major, events);
+    PGS_ASSIGN(auto record, branch::CreateEmpty(home, arguments.options, major, events));
+    return Created{std::move(record), opener};
   }
   PGS_ASSIGN(const std::string parent, BranchNamed(home, arguments.source.source));
-  if (!parent.empty()) return branch::CreateFromBranch(home, arguments.options, parent, events);
-  PGS_ASSIGN(auto source, ResolveSource(arguments.source));
-  PGS_TRY(RequireBranchable(source));
-  return branch::CreateFromDirectory(home, arguments.options,
-                                     {.path = std::move(source.path),
-                                      .typed = arguments.source.source,
-                                      .wal_archives = std::move(source.wal_archives)},
-                                     events);
+  if (!parent.empty()) {
+    if (SaysHowToRead(arguments.source)) {
+      return Fail(ErrorCode::kUsage,
+                  "a branch knows how its source is read: --wal, --chain, --cipher-pass-file and "
+                  "--force are for backups");
+    }
+    PGS_ASSIGN(auto record, branch::CreateFromBranch(home, arguments.options, parent, opener, events));
+    return Created{std::move(record), opener};
+  }
+  PGS_ASSIGN(auto resolved, ResolveSource(arguments.source));
+  PGS_ASSIGN(const auto source, BranchSourceOf(std::move(resolved), arguments.source));
+  PGS_ASSIGN(auto record, branch::CreateFromSource(home, arguments.options, source, events));
+  return Created{std::move(record), branch::AlwaysOpen(source.image)};
 }
 
 Result<int> RunCreate(CreateArguments& arguments, Output& output) {
@@ -83,13 +101,14 @@ Result<int> RunCreate(CreateArguments& arguments, Output& output) {
   }
   PGS_ASSIGN(const std::string home, branch::ResolvedHomeDirectory());
   return RunHeld(output, [&](const branch::BranchEvents& events) -> Status {
-    PGS_ASSIGN(const auto record, Create(home, arguments, events));
+    PGS_ASSIGN(const auto created, Create(home, arguments, events));
+    const auto& record = created.record;
     output.err << fmt::format("created {} (PostgreSQL {}, {}) in {:.2f} s", record.name, record.major_version,
                               record.kind, watch.milliseconds() / 1000)
                << std::endl;
     if (!arguments.start) return {};
     PGS_ASSIGN(auto branch, branch::LockBranch(home, record.name, "branch start " + record.name));
-    PGS_TRY(branch::StartBranch(branch, events));
+    PGS_TRY(branch::StartBranch(branch, created.opener, events));
     TellHowToConnect(branch.record, watch, output);
     MergeWhereDeep(branch);
     return {};
@@ -104,8 +123,8 @@ void AddBranchCreate(CommandGroup& group) {
   Command command = group.Add("create", "Make a branch of a backup, of a stopped branch, or of nothing");
   command.Required("NAME", options.name, "The new branch");
   command.Option("--from", "SOURCE", arguments->source.source,
-                 "A backup: the directory of a cluster; or a stopped branch");
-  AddWalOption(command, arguments->source);
+                 "A backup, as for open: a directory, tar files, one in a catalog; or a stopped branch");
+  AddReadingOptions(command, arguments->source);
   command.Flag("--empty", arguments->empty, "Branch from a new cluster, which initdb makes");
   command.Option("--pg", "VERSION", arguments->version, "Its major version (default: the newest that is installed)");
   command.Option("--run", "FILE", options.run_script,
@@ -120,6 +139,7 @@ void AddBranchCreate(CommandGroup& group) {
   command.Flag("--allow-network", options.allow_network, "Let the server and what it runs reach the network");
   AddServerArguments(command, options.pg_bin, options.user);
   command.Examples({"pgstrata branch create test --from /backups/monday --start",
+                    "pgstrata branch create test --from pgbackrest:main --start",
                     "pgstrata branch create masked --from /backups/monday --run mask.sql",
                     "pgstrata branch create mine --from masked"});
   command.Run([arguments](Output& output) { return RunCreate(*arguments, output); });

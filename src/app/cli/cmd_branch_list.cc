@@ -29,7 +29,12 @@ std::string When(int64_t seconds) { return Timestamp{seconds * 1'000'000'000}.To
 std::string OriginOf(const BranchInfo& info) {
   if (!info.parent.empty()) return info.parent;
   if (!info.record.parent.empty()) return info.record.kind;
-  return info.record.source;
+  return info.record.source_typed;
+}
+
+// Where the source is found again, where that is not what was typed.
+std::string PlaceOf(const branch::SourceReference& source) {
+  return source.kind == branch::kDirectorySource ? source.path : source.kind + ':' + source.path;
 }
 
 codec::Json ToJson(const BranchInfo& info) {
@@ -39,7 +44,11 @@ codec::Json ToJson(const BranchInfo& info) {
   json["id"] = record.id;
   json["state"] = info.state;
   json["created"] = When(record.created);
-  json["source"] = record.source;
+  json["source"] = record.source.path;
+  json["source_kind"] = record.source.kind;
+  json["source_typed"] = record.source_typed;
+  json["source_chain"] = record.source.chain;
+  json["source_wal"] = record.source.wal_directories;
   json["parent"] = info.parent.empty() ? codec::Json(nullptr) : codec::Json(info.parent);
   json["kind"] = record.kind;
   json["postgresql"] = record.major_version;
@@ -107,6 +116,9 @@ void PrintInfo(std::ostream& out, const BranchInfo& info) {
   line("state", info.state + (record.ephemeral ? ", ephemeral" : ""));
   line("from", OriginOf(info));
   if (record.parent.empty()) line("", record.kind);
+  if (const auto place = PlaceOf(record.source); place != OriginOf(info)) line("source", place);
+  for (const auto& older : record.source.chain) line("stands on", older);
+  for (const auto& directory : record.source.wal_directories) line("wal", directory);
   line("created", When(record.created));
   line("postgresql", std::to_string(record.major_version) + ", run by " + record.server_user);
   line("size", FormatBytes(record.logical_bytes));

@@ -4,6 +4,7 @@
 #include <ostream>
 
 #include "app/cli/branch_command.h"
+#include "app/cli/branch_source.h"
 #include "branch/branch/home.h"
 #include "branch/branch/start_stop.h"
 #include "foundation/base/clock.h"
@@ -14,7 +15,7 @@ namespace {
 enum class Wanted { kStart, kStop, kRestart };
 
 Status Start(branch::LockedBranch& branch, const branch::BranchEvents& events, const Stopwatch& watch, Output& output) {
-  PGS_ASSIGN(const auto result, branch::StartBranch(branch, events));
+  PGS_ASSIGN(const auto result, branch::StartBranch(branch, SourceReopener(), events));
   if (result == branch::StartResult::kRanAlready) {
     output.err << fmt::format("{} runs already", branch.record.name) << std::endl;
     return {};

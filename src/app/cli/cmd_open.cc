@@ -133,10 +133,7 @@ Result<int> RunOpen(OpenArguments& arguments, Output& output) {
   PGS_TRY(CheckArguments(arguments));
   PGS_ASSIGN(SignalQueue signals, SignalQueue::Create());
   PGS_ASSIGN(auto source, ResolveSource(arguments.source));
-  if (arguments.keep) {
-    PGS_TRY(RequireBranchable(source));
-    return RunOpenKept(arguments, std::move(source), std::move(signals), watch, output);
-  }
+  if (arguments.keep) return RunOpenKept(arguments, std::move(source), std::move(signals), watch, output);
   return OpenRun(watch, arguments, output, std::move(signals), std::move(source)).Run();
 }
 

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "app/cli/branch_command.h"
+#include "app/cli/branch_source.h"
 #include "app/cli/client_process.h"
 #include "app/cli/exit_status.h"
 #include "app/cli/open_command.h"
@@ -52,25 +53,25 @@ Result<int> WorkOnBranch(const OpenArguments& arguments, const std::string& sour
 
 }  // namespace
 
-Result<int> RunOpenKept(const OpenArguments& arguments, source::ResolvedSource source, SignalQueue signals,
+Result<int> RunOpenKept(const OpenArguments& arguments, source::ResolvedSource resolved, SignalQueue signals,
                         const Stopwatch& watch, Output& output) {
   PGS_ASSIGN(const std::string home, branch::ResolvedHomeDirectory());
-  auto opened = branch::KeptSession::Open(
-      home, KeptOptions(arguments),
-      {.path = source.path, .typed = arguments.source.source, .wal_archives = std::move(source.wal_archives)},
-      EventsOf(signals, output, arguments.quiet));
+  const std::string display_name = resolved.display_name;
+  PGS_ASSIGN(const auto source, BranchSourceOf(std::move(resolved), arguments.source));
+  auto opened =
+      branch::KeptSession::Open(home, KeptOptions(arguments), source, EventsOf(signals, output, arguments.quiet));
   if (!opened) {
     if (const auto signal = signals.Take()) return kExitSignalBase + signal->number;
     return std::unexpected(std::move(opened).error());
   }
   branch::KeptSession& session = **opened;
   if (!arguments.quiet) {
-    output.err << fmt::format("opened {} (PostgreSQL {}, {}) in {:.2f} s; changes are kept in branch {}",
-                              source.display_name, session.installation().version.major, session.record().kind,
-                              watch.milliseconds() / 1000, session.record().name)
+    output.err << fmt::format("opened {} (PostgreSQL {}, {}) in {:.2f} s; changes are kept in branch {}", display_name,
+                              session.installation().version.major, session.record().kind, watch.milliseconds() / 1000,
+                              session.record().name)
                << std::endl;
   }
-  return WorkOnBranch(arguments, source.path, session, signals, watch, output);
+  return WorkOnBranch(arguments, source.reference.path, session, signals, watch, output);
 }
 
 }  // namespace pgstrata::cli

@@ -16,6 +16,11 @@ void AddSource(Command& command, SourceArguments& arguments) {
                    "A backup: the directory of a cluster or of its tar files, or one in a catalog");
 }
 
+void AddWal(Command& command, SourceArguments& arguments) {
+  command.Repeatable("--wal", "DIR", arguments.wal_directories,
+                     "A directory with more WAL, plain or compressed (repeatable)");
+}
+
 void AddReading(Command& command, SourceArguments& arguments) {
   command.Repeatable("--chain", "PATHS", arguments.chain,
                      "What an incremental backup stands on, oldest first, with commas (default: searched beside it)");
@@ -37,15 +42,16 @@ Result<size_t> Choose(const std::string& question, const std::vector<std::string
 
 }  // namespace
 
-void AddWalOption(Command& command, SourceArguments& arguments) {
-  command.Repeatable("--wal", "DIR", arguments.wal_directories,
-                     "A directory with more WAL, plain or compressed (repeatable)");
+void AddReadingOptions(Command& command, SourceArguments& arguments) {
+  AddWal(command, arguments);
+  AddReading(command, arguments);
 }
+
+void AddFileReadingOptions(Command& command, SourceArguments& arguments) { AddReading(command, arguments); }
 
 void AddSourceArguments(Command& command, SourceArguments& arguments) {
   AddSource(command, arguments);
-  AddWalOption(command, arguments);
-  AddReading(command, arguments);
+  AddReadingOptions(command, arguments);
 }
 
 void AddFileSourceArguments(Command& command, SourceArguments& arguments) {
@@ -71,15 +77,6 @@ Result<source::ResolvedSource> ResolveSource(const SourceArguments& arguments, b
                                 .ask_passphrase = AskPassphrase};
   if (::isatty(STDIN_FILENO) != 0 && ::isatty(STDERR_FILENO) != 0) request.choose = Choose;
   return source::Resolve(request);
-}
-
-Status RequireBranchable(const source::ResolvedSource& source) {
-  if (source.is_plain_directory) return {};
-  const bool is_base_backup = source.kind == source::SourceKind::kDirectory || source.kind == source::SourceKind::kTar;
-  const char* what = is_base_backup ? (source.older.empty() ? "a tar" : "an incremental backup") : "in a catalog";
-  return Fail(Error(ErrorCode::kUnsupported,
-                    "a branch stands on a plain directory in this version, and " + Quoted(source.path) + " is " + what)
-                  .WithHint("pgstrata open and pgstrata mount take it; for a branch restore it and name that"));
 }
 
 }  // namespace pgstrata::cli

@@ -22,15 +22,15 @@ struct SourceArguments {
 void AddSourceArguments(Command& command, SourceArguments& arguments);
 // The same without --wal, for a command that reads files and no WAL.
 void AddFileSourceArguments(Command& command, SourceArguments& arguments);
-// --wal alone: of a plain directory, which is all that a branch can stand on, the other options say nothing.
-void AddWalOption(Command& command, SourceArguments& arguments);
+// All those options, for a command that names its source by an option.
+void AddReadingOptions(Command& command, SourceArguments& arguments);
+// The same without --wal.
+void AddFileReadingOptions(Command& command, SourceArguments& arguments);
 // --pg-bin and --user.
 void AddServerArguments(Command& command, std::string& pg_bin, std::string& user);
 // With what the program adds to the arguments: the cache below its home, and a terminal that can be asked for a
 // passphrase, and which backup is meant where SOURCE holds several. With `may_be_in_use` what a server uses is
 // resolved too.
 Result<source::ResolvedSource> ResolveSource(const SourceArguments& arguments, bool may_be_in_use = false);
-// kUnsupported where `source` is nothing that a branch can stand on: it remembers a plain directory by its path.
-Status RequireBranchable(const source::ResolvedSource& source);
 
 }  // namespace pgstrata::cli

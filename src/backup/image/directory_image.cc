@@ -290,8 +290,7 @@ Result<std::vector<Entry>> DirectoryImage::List(std::string_view directory) cons
   return entries;
 }
 
-Status DirectoryImage::VisitFingerprints(
-    const std::function<Status(const std::string& path, const Fingerprint& fingerprint)>& visit) const {
+Status DirectoryImage::VisitParts(const PartVisitor& visit) const {
   std::vector<std::string> left = {""};
   while (!left.empty()) {
     const std::string directory = std::move(left.back());
@@ -299,7 +298,10 @@ Status DirectoryImage::VisitFingerprints(
     PGS_ASSIGN(const auto all, FindAll(directory));
     for (const auto& found : all) {
       std::string path = JoinPath(directory, found.name);
-      if (found.kind == EntryKind::kFile) PGS_TRY(visit(path, Fingerprint::Of(found.status)));
+      if (found.kind == EntryKind::kFile) {
+        const Fingerprint fingerprint = Fingerprint::Of(found.status);
+        PGS_TRY(visit({.name = path, .file = &fingerprint}));
+      }
       if (found.kind == EntryKind::kDirectory) left.push_back(std::move(path));
     }
   }

@@ -18,7 +18,6 @@
 
 #include <sys/stat.h>
 
-#include <functional>
 #include <memory>
 #include <mutex>
 #include <shared_mutex>
@@ -43,10 +42,9 @@ class DirectoryImage final : public Image {
   Result<std::vector<Entry>> List(std::string_view directory) const override;
   Result<std::unique_ptr<ImageFile>> Open(std::string_view path) const override;
 
-  // Every regular file below PGDATA, in the same order each time, with what identifies its content now: without reading
-  // any. From then on each is watched as it is now, if it was not before.
-  Status VisitFingerprints(
-      const std::function<Status(const std::string& path, const Fingerprint& fingerprint)>& visit) const;
+  // Every regular file below PGDATA, by its path.
+  Status VisitParts(const PartVisitor& visit) const override;
+  [[nodiscard]] bool ShowsItsParts() const override { return true; }
 
   // The absolute path of PGDATA, links resolved.
   [[nodiscard]] const std::string& root() const { return root_; }

@@ -14,6 +14,15 @@ void PutBefore(std::deque<std::string>& rest, std::string_view path) {
 
 }  // namespace
 
+Result<uint64_t> Image::LogicalBytes() const {
+  uint64_t bytes = 0;
+  PGS_TRY(Walk(*this, "", [&](const std::string& path, const Entry& entry) -> Status {
+    if (entry.kind == EntryKind::kFile && !path.starts_with("pg_wal/")) bytes += entry.size;
+    return {};
+  }));
+  return bytes;
+}
+
 Result<std::string> FollowLinks(const Image& image, std::string_view path) {
   constexpr int kMostLinks = 40;  // as many as the kernel follows
   const auto astray = [&] {

@@ -7,11 +7,13 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "backup/image/fingerprint.h"
 #include "foundation/base/bytes.h"
 #include "foundation/base/error.h"
 #include "foundation/base/types.h"
@@ -52,6 +54,16 @@ struct MissingTablespace {
   std::string location;  // where it leads to, as the link says
 };
 
+// One of the things that an image is made of. Views live as long as the call that is given them.
+struct SourcePart {
+  std::string_view name;              // no other part has it; it stays when all of the source is moved
+  const Fingerprint* file = nullptr;  // of a file of this machine
+  std::string_view fact;              // else: a word that is another once what it stands for is another
+};
+using PartVisitor = std::function<Status(const SourcePart& part)>;
+// The fact of a file that should be there and is not.
+inline constexpr std::string_view kPartIsMissing = "missing";
+
 // Safe from several threads at once. A path is taken as it is: no component of it is followed as a link (FollowLinks
 // does that), so Stat of a link describes the link, and there is nothing below one.
 class Image {
@@ -70,6 +82,15 @@ class Image {
   [[nodiscard]] virtual Result<std::vector<MissingTablespace>> MissingTablespaces() const {
     return std::vector<MissingTablespace>{};
   }
+
+  // All that the image is made of, in the same order each time: two images of one source whose parts are the same show
+  // the same bytes. Costs a look at each file; none is read. From then on a file that is not as it is now is an error
+  // of the read that needs it, if it was not watched before.
+  virtual Status VisitParts(const PartVisitor& visit) const = 0;
+  // Whether its parts are the files that it shows, by their paths.
+  [[nodiscard]] virtual bool ShowsItsParts() const { return false; }
+  // Bytes of the files that it shows, those of pg_wal aside, as far as nothing but their lists has to be read for it.
+  [[nodiscard]] virtual Result<uint64_t> LogicalBytes() const;
 };
 
 // The whole of a file, links followed; more than `limit` bytes is kUnsupported. For the small files that say what a

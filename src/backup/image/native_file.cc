@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include <bit>
 #include <cerrno>
 
 #include "foundation/io/file.h"
@@ -11,8 +10,6 @@
 
 namespace pgstrata::image {
 namespace {
-
-int64_t Nanoseconds(const timespec& time) { return static_cast<int64_t>(time.tv_sec) * 1'000'000'000 + time.tv_nsec; }
 
 std::unexpected<Error> Changed(const std::string& path, const std::string& how) {
   return Fail(
@@ -22,7 +19,8 @@ std::unexpected<Error> Changed(const std::string& path, const std::string& how) 
 
 class OpenedFile final : public NativeFile {
  public:
-  OpenedFile(io::File file, const Fingerprint& fingerprint) : file_(std::move(file)), fingerprint_(fingerprint) {}
+  OpenedFile(io::File file, const struct stat& status, NewLinks links)
+      : file_(std::move(file)), links_(links), fingerprint_(FingerprintOf(status)) {}
 
   [[nodiscard]] uint64_t size() const override { return fingerprint_.size; }
   [[nodiscard]] const Fingerprint& fingerprint() const override { return fingerprint_; }
@@ -47,10 +45,14 @@ class OpenedFile final : public NativeFile {
   }
 
  private:
+  [[nodiscard]] Fingerprint FingerprintOf(const struct stat& status) const {
+    return links_ == NewLinks::kAreNone ? Fingerprint::WithoutLinks(status) : Fingerprint::Of(status);
+  }
+
   Status CheckUnchanged() const {
     PGS_ASSIGN(const struct stat status, file_.Stat());
     if (status.st_nlink == 0) return Changed(file_.path(), "was removed");
-    const Fingerprint now = Fingerprint::Of(status);
+    const Fingerprint now = FingerprintOf(status);
     if (now == fingerprint_) return {};
     if (now.size != fingerprint_.size) {
       return Changed(file_.path(), "changed from " + std::to_string(fingerprint_.size) + " to " +
@@ -61,31 +63,13 @@ class OpenedFile final : public NativeFile {
 
   const io::File file_;
   const io::UncachedReader reader_{file_};
+  const NewLinks links_;
   const Fingerprint fingerprint_;
 };
 
 }  // namespace
 
-Fingerprint Fingerprint::Of(const struct stat& status) {
-  return {.device = status.st_dev,
-          .inode = status.st_ino,
-          .size = static_cast<uint64_t>(status.st_size),
-          .modified_ns = Nanoseconds(status.st_mtim),
-          .changed_ns = Nanoseconds(status.st_ctim)};
-}
-
-uint64_t Fingerprint::Digest() const {
-  constexpr uint64_t kMultiplier = 0x9E3779B97F4A7C15;
-  uint64_t digest = kMultiplier;
-  for (const uint64_t part :
-       {device, inode, size, std::bit_cast<uint64_t>(modified_ns), std::bit_cast<uint64_t>(changed_ns)}) {
-    digest = std::rotl((digest ^ part) * kMultiplier, 31) * kMultiplier;
-    digest ^= digest >> 29;
-  }
-  return digest;
-}
-
-Result<std::unique_ptr<NativeFile>> OpenNativeFile(const std::string& path) {
+Result<std::unique_ptr<NativeFile>> OpenNativeFile(const std::string& path, NewLinks links) {
   // O_NOATIME: the source is never written, not even its times; only its owner and root may ask for that.
   // O_NONBLOCK: a pipe that took the file's place must not stop us.
   constexpr int kFlags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK;
@@ -97,7 +81,7 @@ Result<std::unique_ptr<NativeFile>> OpenNativeFile(const std::string& path) {
   }
   PGS_ASSIGN(const struct stat status, file->Stat());
   if (!S_ISREG(status.st_mode)) return Changed(path, "became something else than a file");
-  return std::make_unique<OpenedFile>(*std::move(file), Fingerprint::Of(status));
+  return std::make_unique<OpenedFile>(*std::move(file), status, links);
 }
 
 }  // namespace pgstrata::image

@@ -36,6 +36,8 @@ class ImageWithFiles final : public Image {
   [[nodiscard]] Result<std::vector<MissingTablespace>> MissingTablespaces() const override {
     return base_->MissingTablespaces();
   }
+  // The base's: what was added is watched by whoever opens it.
+  Status VisitParts(const PartVisitor& visit) const override { return base_->VisitParts(visit); }
 
  private:
   // The children of one directory that the base does not have: an added file, or a directory on the way to one.

@@ -157,6 +157,15 @@ Result<std::unique_ptr<ImageFile>> TarImage::Open(std::string_view path) const {
                                       opened_);
 }
 
+Status TarImage::VisitParts(const PartVisitor& visit) const {
+  for (const TarPart& part : parts_) {
+    // An archive of PGDATA has any name.
+    const std::string_view place = part.place.empty() ? kBaseName : std::string_view(part.place);
+    PGS_TRY(visit({.name = place, .file = &part.file}));
+  }
+  return {};
+}
+
 // What tablespace_map names and no archive holds, beside the links that were left out.
 Status TarImage::FindMissingTablespaces() {
   std::erase_if(missing_, [&](const MissingTablespace& link) {

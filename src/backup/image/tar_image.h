@@ -29,6 +29,7 @@ struct TarPart {
   std::string name;   // for messages: the native path
   std::string place;  // where its members come below PGDATA: "", "pg_tblspc/16384", "pg_wal"; of a file: its path
   bool is_archive = true;
+  Fingerprint file;  // what it is on this machine
   // Gives its bytes, the same each time; called from several threads.
   std::function<Result<std::unique_ptr<ImageFile>>()> open;
 };
@@ -43,6 +44,8 @@ class TarImage final : public Image {
   Result<std::vector<Entry>> List(std::string_view directory) const override;
   Result<std::unique_ptr<ImageFile>> Open(std::string_view path) const override;
   [[nodiscard]] Result<std::vector<MissingTablespace>> MissingTablespaces() const override { return missing_; }
+  // The archives and the files beside them, as they were when they were opened.
+  Status VisitParts(const PartVisitor& visit) const override;
 
  private:
   friend class TarTree;

@@ -48,6 +48,7 @@ TarPart PartOf(const Packed& packed, std::string place, bool is_archive) {
   return {.name = packed.path,
           .place = std::move(place),
           .is_archive = is_archive,
+          .file = packed.fingerprint,
           .open = [path = packed.path, first = packed.fingerprint] { return OpenUnchanged(path, first); }};
 }
 

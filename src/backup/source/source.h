@@ -35,6 +35,7 @@ struct SourceRequest {
   std::function<Result<std::string>(const std::string& prompt)> ask_passphrase;
 };
 
+// Resolved again by KindWord(kind) + ':' + path, with `older` as the chain where that kind has one.
 struct ResolvedSource {
   SourceKind kind = SourceKind::kDirectory;
   std::unique_ptr<image::Image> image;

@@ -46,6 +46,11 @@ Result<SourceName> ParseName(std::string_view text) {
 
 }  // namespace
 
+std::string_view KindWord(SourceKind kind) {
+  const auto found = std::ranges::find(kKinds, kind, [](const auto& known) { return known.second; });
+  return found->first.substr(0, found->first.size() - 1);
+}
+
 Result<SourceName> ParseSourceName(std::string_view text) {
   if (text.empty()) return Usage("the source is empty", "name the directory of a backup");
   for (const auto& [prefix, kind] : kKinds) {

@@ -24,6 +24,10 @@ struct SourceName {
   bool operator==(const SourceName&) const = default;
 };
 
+// "dir", "pgbackrest": the KIND that names a source of this kind by its path. `kind` is one of kDirectory, kTar,
+// kPgProbackup and kPgbackrest.
+std::string_view KindWord(SourceKind kind);
+
 // kUsage where `text` is nothing of the grammar.
 Result<SourceName> ParseSourceName(std::string_view text);
 

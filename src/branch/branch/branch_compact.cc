@@ -85,7 +85,8 @@ bool IsWhole(const std::string& home, const std::string& layer) {
 
 class Compaction {
  public:
-  Compaction(std::string home, const BranchEvents& events) : home_(std::move(home)), events_(events) {}
+  Compaction(std::string home, const SourceOpener& open, const BranchEvents& events)
+      : home_(std::move(home)), open_(open), events_(events) {}
 
   Result<CompactReport> Run(const std::string& name, CompactReach reach) {
     PGS_TRY(Find(name));
@@ -145,7 +146,7 @@ class Compaction {
                                 .progress = [this](uint64_t done, uint64_t all) { return Tell(done, all); }};
     // Without its source a branch does not start; its layers can be merged all the same.
     const LockedBranch unlocked{.home = home_, .directory = {home_, record_.id}, .record = record_, .lock = {}};
-    if (auto image = OpenSource(unlocked)) options.image = *std::move(image);
+    if (auto image = OpenSource(unlocked, open_)) options.image = *std::move(image);
     PGS_TRY(layer::MergeLayers(options));
     return {};
   }
@@ -185,6 +186,7 @@ class Compaction {
   }
 
   const std::string home_;
+  const SourceOpener& open_;
   const BranchEvents& events_;
   BranchRecord record_;
   std::vector<std::string> replaced_;
@@ -212,8 +214,8 @@ Result<BranchLock> EndMerge(const BranchDirectory& directory, const std::string&
 bool IsDeep(const BranchRecord& record) { return record.layers.size() > kDeepStack + 1; }
 
 Result<CompactReport> CompactBranch(const std::string& home, const std::string& name, CompactReach reach,
-                                    const BranchEvents& events) {
-  return Compaction(home, events).Run(name, reach);
+                                    const SourceOpener& open, const BranchEvents& events) {
+  return Compaction(home, open, events).Run(name, reach);
 }
 
 Result<std::vector<std::string>> AdoptMerges(LockedBranch& branch) {

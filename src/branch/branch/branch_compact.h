@@ -36,7 +36,7 @@ struct CompactReport {
 
 // kBusy where its layers are being merged already. kCancelled when cancelled; nothing is left then.
 Result<CompactReport> CompactBranch(const std::string& home, const std::string& name, CompactReach reach,
-                                    const BranchEvents& events);
+                                    const SourceOpener& open, const BranchEvents& events);
 
 // What was merged takes the place of what it was made of. The branch is locked and nobody serves it. Returns the layers
 // that nobody stands on any more, for RemoveLayers.

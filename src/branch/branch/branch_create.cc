@@ -6,6 +6,7 @@
 #include <ctime>
 #include <utility>
 
+#include "backup/image/directory_image.h"
 #include "branch/branch/branch_compact.h"
 #include "branch/branch/branch_run.h"
 #include "branch/branch/cluster_plan.h"
@@ -112,15 +113,16 @@ class Creation {
   }
 
   // What it is, and the WAL that it begins with.
-  Status FromCluster(const DirectorySource& source, const image::DirectoryImage& image, const ClusterPlan& plan) {
+  Status FromCluster(const BranchSource& source, const ClusterPlan& plan) {
     auto& record = branch_.record;
-    record.source = source.path;
+    const image::Image& image = *source.image;
+    record.source = source.reference;
     record.source_typed = source.typed;
     record.kind = DescribeCluster(plan.facts);
     record.major_version = plan.facts.major_version;
     record.system_identifier = plan.facts.control.system_identifier;
     PGS_ASSIGN(const auto fingerprints, TakeFingerprints(image));
-    record.logical_bytes = fingerprints.logical_bytes;
+    record.logical_bytes = image.ShowsItsParts() ? fingerprints.file_bytes : image.LogicalBytes().value_or(0);
     PGS_TRY(syncs_.AddFile(branch_.directory.source(), fingerprints.text));
     PGS_ASSIGN(const auto inventory, WalInventory::Take(image, source.wal_archives));
     return CopyWal(WalOfSource(plan.facts, plan.recovery, inventory), branch_.directory.origin(), owner_, syncs_);
@@ -235,12 +237,11 @@ class Creation {
   bool entered_ = false;
 };
 
-Status Build(Creation& creation, const DirectorySource& source, const ClusterPlan& plan,
-             const std::shared_ptr<image::DirectoryImage>& image) {
-  PGS_TRY(creation.FromCluster(source, *image, plan));
+Status Build(Creation& creation, const BranchSource& source, const ClusterPlan& plan) {
+  PGS_TRY(creation.FromCluster(source, plan));
   PGS_TRY(creation.AddTop());
-  PGS_TRY(creation.Fill(image));
-  PGS_TRY(creation.RunScript(image));
+  PGS_TRY(creation.Fill(source.image));
+  PGS_TRY(creation.RunScript(source.image));
   return creation.Enter();
 }
 
@@ -270,15 +271,13 @@ void Inherit(const BranchRecord& parent, BranchRecord& child) {
 
 }  // namespace
 
-Result<BranchRecord> CreateFromDirectory(const std::string& home, const BranchOptions& options,
-                                         const DirectorySource& source, const BranchEvents& events) {
+Result<BranchRecord> CreateFromSource(const std::string& home, const BranchOptions& options, const BranchSource& source,
+                                      const BranchEvents& events) {
   Creation creation(home, options, events);
   PGS_TRY(creation.CheckName());
-  PGS_ASSIGN(auto opened, image::OpenDirectory(source.path));
-  const std::shared_ptr<image::DirectoryImage> image = std::move(opened);
-  PGS_ASSIGN(const auto plan, PlanCluster(*image, source.wal_archives, options.pg_bin, options.user));
+  PGS_ASSIGN(const auto plan, PlanCluster(*source.image, source.wal_archives, options.pg_bin, options.user));
   PGS_TRY(creation.MakeDirectory(plan.owner));
-  PGS_TRY(Build(creation, source, plan, image));
+  PGS_TRY(Build(creation, source, plan));
   return creation.branch().record;
 }
 
@@ -289,23 +288,22 @@ Result<BranchRecord> CreateEmpty(const std::string& home, const BranchOptions& o
   PGS_ASSIGN(const auto owner, ServerUser(options.user));
   PGS_ASSIGN(const auto installation, FindServerPrograms(major, options.pg_bin));
   PGS_TRY(creation.MakeDirectory(owner));
-  DirectorySource source;
+  BranchSource source;
   source.typed = "--empty";
-  PGS_ASSIGN(source.path, creation.MakeCluster(installation));
-  PGS_ASSIGN(auto opened, image::OpenDirectory(source.path));
-  const std::shared_ptr<image::DirectoryImage> image = std::move(opened);
-  PGS_ASSIGN(const auto plan, PlanCluster(*image, source.wal_archives, options.pg_bin, options.user));
-  PGS_TRY(Build(creation, source, plan, image));
+  PGS_ASSIGN(source.reference.path, creation.MakeCluster(installation));
+  PGS_ASSIGN(source.image, image::OpenDirectory(source.reference.path));
+  PGS_ASSIGN(const auto plan, PlanCluster(*source.image, source.wal_archives, options.pg_bin, options.user));
+  PGS_TRY(Build(creation, source, plan));
   return creation.branch().record;
 }
 
 Result<BranchRecord> CreateFromBranch(const std::string& home, const BranchOptions& options, const std::string& parent,
-                                      const BranchEvents& events) {
+                                      const SourceOpener& open, const BranchEvents& events) {
   Creation creation(home, options, events);
   PGS_TRY(creation.CheckName());
   PGS_ASSIGN(auto from, LockBranch(home, parent, "branch create " + options.name + " --from " + parent));
   PGS_TRY(RequireStopped(from));
-  PGS_ASSIGN(const auto image, OpenSource(from));
+  PGS_ASSIGN(const auto image, OpenSource(from, open));
   PGS_ASSIGN(const auto owner, OwnerOf(from.record));
   PGS_TRY(creation.MakeDirectory(owner));
   PGS_ASSIGN(const auto facts, InspectBranch(from, image));
@@ -328,8 +326,8 @@ Result<BranchRecord> CreateFromBranch(const std::string& home, const BranchOptio
   return branch.record;
 }
 
-Status ResetBranch(LockedBranch& branch) {
-  PGS_ASSIGN(const auto image, OpenSource(branch));
+Status ResetBranch(LockedBranch& branch, const SourceOpener& open) {
+  PGS_ASSIGN(const auto image, OpenSource(branch, open));
   PGS_ASSIGN(const auto owner, OwnerOf(branch.record));
   PGS_TRY(DiscardMerges(branch.home, branch.record.id));
   const std::string old_wal = branch.directory.wal(branch.record.wal);

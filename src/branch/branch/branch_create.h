@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "backup/image/directory_image.h"
+#include "backup/image/image.h"
 #include "backup/image/wal_archive.h"
 #include "branch/branch/locked_branch.h"
 #include "foundation/base/error.h"
@@ -29,24 +29,26 @@ struct BranchOptions {
   std::string run_script;  // a file that psql runs before anybody can connect; empty: none
 };
 
-struct DirectorySource {
-  std::string path;   // absolute, resolved
+// A backup of any kind, open.
+struct BranchSource {
+  SourceReference reference;
   std::string typed;  // as the user said it
+  std::shared_ptr<const image::Image> image;
   std::vector<std::unique_ptr<image::WalArchive>> wal_archives;
 };
 
 // Each returns the new branch, stopped. kAlreadyExists where the name is taken; the errors of `open` where the source
 // cannot become a database here.
-Result<BranchRecord> CreateFromDirectory(const std::string& home, const BranchOptions& options,
-                                         const DirectorySource& source, const BranchEvents& events);
+Result<BranchRecord> CreateFromSource(const std::string& home, const BranchOptions& options, const BranchSource& source,
+                                      const BranchEvents& events);
 // Of a stopped branch, which is frozen: both go on above what they share. kBusy where it runs or somebody works on it.
 Result<BranchRecord> CreateFromBranch(const std::string& home, const BranchOptions& options, const std::string& parent,
-                                      const BranchEvents& events);
+                                      const SourceOpener& open, const BranchEvents& events);
 // Of a new cluster, made by the initdb of major version `major`; 0 is the newest there is.
 Result<BranchRecord> CreateEmpty(const std::string& home, const BranchOptions& options, int major,
                                  const BranchEvents& events);
 
 // Throws away what was changed since it was made, a --run script's changes excepted. The branch does not run.
-Status ResetBranch(LockedBranch& branch);
+Status ResetBranch(LockedBranch& branch, const SourceOpener& open);
 
 }  // namespace pgstrata::branch

@@ -93,14 +93,14 @@ Status DropBranch(LockedBranch& branch) {
     PGS_ASSIGN(auto catalogue, Catalogue::Open(branch.home));
     PGS_ASSIGN(orphans, catalogue.Change({}, {branch.record.id}));
     PGS_ASSIGN(const auto others, catalogue.List());
-    cluster_is_used =
-        std::ranges::any_of(others, [&](const BranchRecord& other) { return other.source == branch.record.source; });
+    cluster_is_used = std::ranges::any_of(
+        others, [&](const BranchRecord& other) { return other.source.path == branch.record.source.path; });
   }
   // From here on whatever fails is a leftover.
   PGS_TRY(RemoveLayers(branch.home, orphans));
   PGS_TRY(DiscardMerges(branch.home, branch.record.id));
-  if (branch.record.source.starts_with(ClustersDirectory(branch.home) + '/') && !cluster_is_used) {
-    PGS_TRY(io::RemoveTree(branch.record.source));
+  if (branch.record.source.path.starts_with(ClustersDirectory(branch.home) + '/') && !cluster_is_used) {
+    PGS_TRY(io::RemoveTree(branch.record.source.path));
   }
   return io::RemoveTree(branch.directory.path());
 }
@@ -122,24 +122,25 @@ Status ChangeBranch(LockedBranch& branch, const BranchChanges& changes) {
   return changes.max_size ? LimitRunning(branch.directory, *changes.max_size) : Status{};
 }
 
-Status RelocateBranch(LockedBranch& branch, const std::string& path) {
+Status RelocateBranch(LockedBranch& branch, const BranchSource& source) {
   const auto& record = branch.record;
   PGS_ASSIGN(const Liveness alive, LookAt(branch.directory));
   if (alive.worker) {
     return Fail(Error(ErrorCode::kBusy, "branch " + Quoted(record.name) + " is running")
                     .WithHint("pgstrata branch stop " + record.name));
   }
-  PGS_ASSIGN(const auto image, image::OpenDirectory(path));
-  PGS_ASSIGN(const auto facts, InspectCluster(*image));
+  const image::Image& image = *source.image;
+  PGS_ASSIGN(const auto facts, InspectCluster(image));
   if (facts.control.system_identifier != record.system_identifier) {
     return Fail(ErrorCode::kInvalidArgument,
-                fmt::format("{} is not the same backup: it is of system {}, not of {}", Quoted(path),
+                fmt::format("{} is not the same backup: it is of system {}, not of {}", Quoted(image.name()),
                             facts.control.system_identifier, record.system_identifier));
   }
-  PGS_TRY(CheckSameBackup(*image, branch.directory.source()));
-  PGS_ASSIGN(const auto fingerprints, TakeFingerprints(*image));
+  PGS_TRY(CheckSameBackup(image, branch.directory.source()));
+  PGS_ASSIGN(const auto fingerprints, TakeFingerprints(image));
   PGS_TRY(WriteFingerprints(branch.directory.source(), fingerprints));
-  branch.record.source = path;
+  branch.record.source = source.reference;
+  branch.record.source_typed = source.typed;
   return branch.Save();
 }
 

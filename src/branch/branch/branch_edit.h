@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "branch/branch/branch_create.h"
 #include "branch/branch/branch_run.h"
 #include "branch/branch/locked_branch.h"
 #include "foundation/base/error.h"
@@ -29,9 +30,9 @@ struct BranchChanges {
 // keep a branch safe (IsGuarded).
 Status ChangeBranch(LockedBranch& branch, const BranchChanges& changes);
 
-// The source lies at `path` (absolute, resolved) now. kInvalidArgument where that is not the same backup: another
-// system, pg_control, backup_label, or other files. kBusy while it runs.
-Status RelocateBranch(LockedBranch& branch, const std::string& path);
+// The source lies at another place now: `source`, of which no WAL is needed. kInvalidArgument where that is not the
+// same backup: another system, pg_control, backup_label, or other files. kBusy while it runs.
+Status RelocateBranch(LockedBranch& branch, const BranchSource& source);
 
 struct BranchInfo {
   BranchRecord record;

@@ -47,7 +47,7 @@ Known KnownOf(const std::vector<BranchRecord>& records, const PendingByBranch& p
   Known known;
   for (BranchRecord record : records) {
     known.branches.insert(record.id);
-    known.sources.insert(record.source);
+    known.sources.insert(record.source.path);
     for (const auto& layer : record.layers) known.layers.insert(layer.id);
     const auto merges = pending.find(record.id);
     if (merges == pending.end()) continue;

@@ -66,7 +66,7 @@ class Rise {
             *volume_, {.mount = {.mountpoint = directory.mountpoint(), .allow_other = owner_.uid != ::geteuid()},
                        .log_file = directory.worker_log(),
                        .control_socket = directory.control(),
-                       .source = branch_.record.source,
+                       .source = branch_.record.source.path,
                        .before_unmount = [server = directory.server()] { static_cast<void>(EndServer(server)); }}));
     volume_.reset();
     return {};

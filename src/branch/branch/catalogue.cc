@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <array>
 #include <cctype>
 
 #include "foundation/base/text.h"
@@ -16,11 +17,11 @@ using io::SqlRow;
 using io::SqlValue;
 using io::TextOf;
 
-constexpr int64_t kFormat = 1;
+constexpr int64_t kFormat = 2;
 constexpr mode_t kHomeMode = 0711;  // the server's user has to pass through
 constexpr size_t kLongestName = 63;
 
-constexpr const char* kSchema = R"sql(
+constexpr const char* kFirstSchema = R"sql(
   CREATE TABLE branches (
     id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, state TEXT NOT NULL, created INTEGER NOT NULL, source TEXT NOT NULL,
     source_typed TEXT NOT NULL, parent TEXT, kind TEXT NOT NULL, major_version INTEGER NOT NULL,
@@ -37,11 +38,24 @@ constexpr const char* kSchema = R"sql(
     PRIMARY KEY (branch, name));
   PRAGMA user_version = 1)sql";
 
+// What leads from each version to the next. A new catalogue takes all of these steps.
+constexpr std::array<const char*, kFormat> kSteps = {kFirstSchema, R"sql(
+  ALTER TABLE branches ADD COLUMN source_kind TEXT NOT NULL DEFAULT 'dir';
+  ALTER TABLE branches ADD COLUMN source_force INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE branches ADD COLUMN passphrase_file TEXT NOT NULL DEFAULT '';
+  CREATE TABLE source_paths (
+    branch TEXT NOT NULL REFERENCES branches ON DELETE CASCADE, role TEXT NOT NULL, position INTEGER NOT NULL,
+    path TEXT NOT NULL, PRIMARY KEY (branch, role, position));
+  PRAGMA user_version = 2)sql"};
+
+constexpr const char* kChainRole = "chain";
+constexpr const char* kWalRole = "wal";
+
 constexpr const char* kColumns =
     "id, name, state, created, source, source_typed, parent, kind, major_version, system_identifier, server_user, "
     "pg_bin, "
     "database, role, login_database, login_role, login_superuser, max_size, ephemeral, allow_network, wal, "
-    "layers_at_creation, logical_bytes";
+    "layers_at_creation, logical_bytes, source_kind, source_force, passphrase_file";
 
 SqlValue Number(auto value) { return static_cast<int64_t>(value); }
 
@@ -58,7 +72,7 @@ std::vector<SqlValue> ToRow(const BranchRecord& record) {
           record.name,
           std::string(BranchStateName(record.state)),
           record.created,
-          record.source,
+          record.source.path,
           record.source_typed,
           record.parent.empty() ? SqlValue(nullptr) : SqlValue(record.parent),
           record.kind,
@@ -76,7 +90,10 @@ std::vector<SqlValue> ToRow(const BranchRecord& record) {
           Number(record.allow_network),
           record.wal,
           Number(record.layers_at_creation),
-          Number(record.logical_bytes)};
+          Number(record.logical_bytes),
+          record.source.kind,
+          Number(record.source.force),
+          record.source.passphrase_file};
 }
 
 BranchRecord FromRow(const SqlRow& row) {
@@ -88,7 +105,7 @@ BranchRecord FromRow(const SqlRow& row) {
   record.name = text();
   record.state = StateNamed(text());
   record.created = number();
-  record.source = text();
+  record.source.path = text();
   record.source_typed = text();
   if (const auto* parent = std::get_if<std::string>(&row[column++])) record.parent = *parent;
   record.kind = text();
@@ -107,7 +124,15 @@ BranchRecord FromRow(const SqlRow& row) {
   record.wal = number();
   record.layers_at_creation = static_cast<size_t>(number());
   record.logical_bytes = static_cast<uint64_t>(number());
+  record.source.kind = text();
+  record.source.force = number() != 0;
+  record.source.passphrase_file = text();
   return record;
+}
+
+Result<int64_t> VersionOf(io::Database& database) {
+  PGS_ASSIGN(const auto rows, database.Query("PRAGMA user_version"));
+  return IntegerOf(rows[0][0]);
 }
 
 std::string CataloguePath(const std::string& home) { return JoinPath(home, "catalogue.sqlite"); }
@@ -137,19 +162,23 @@ Status CheckBranchName(std::string_view name) {
                             "\"latest\" means something else"));
 }
 
+Status Catalogue::BringUpToDate() {
+  PGS_ASSIGN(auto transaction, io::SqlTransaction::Begin(database_));
+  PGS_ASSIGN(const int64_t found, VersionOf(database_));  // somebody else may have been first
+  for (int64_t version = std::max<int64_t>(found, 0); version < kFormat; ++version) {
+    PGS_TRY(database_.Execute(kSteps[static_cast<size_t>(version)]));
+  }
+  return transaction.Commit();
+}
+
 Result<Catalogue> Catalogue::OpenFile(const std::string& path) {
   PGS_ASSIGN(auto database, io::Database::Open(path));
   Catalogue catalogue(std::move(database));
-  auto& opened = catalogue.database_;
-  PGS_ASSIGN(auto version, opened.Query("PRAGMA user_version"));
-  if (IntegerOf(version[0][0]) == 0) {
-    PGS_ASSIGN(auto transaction, io::SqlTransaction::Begin(opened));
-    PGS_ASSIGN(version, opened.Query("PRAGMA user_version"));  // somebody else may have been first
-    if (IntegerOf(version[0][0]) == 0) PGS_TRY(opened.Execute(kSchema));
-    PGS_TRY(transaction.Commit());
-    PGS_ASSIGN(version, opened.Query("PRAGMA user_version"));
+  PGS_ASSIGN(int64_t found, VersionOf(catalogue.database_));
+  if (found >= 0 && found < kFormat) {
+    PGS_TRY(catalogue.BringUpToDate());
+    PGS_ASSIGN(found, VersionOf(catalogue.database_));
   }
-  const int64_t found = IntegerOf(version[0][0]);
   if (found == kFormat) return catalogue;
   return Fail(
       Error(ErrorCode::kUnsupported, fmt::format("{} has version {} of the catalogue's format; this pgstrata knows {}",
@@ -185,6 +214,12 @@ Result<std::vector<BranchRecord>> Catalogue::Select(const std::string& condition
     PGS_ASSIGN(const auto parameters,
                database_.Query("SELECT name, value FROM parameters WHERE branch = ?", {record.id}));
     for (const auto& parameter : parameters) record.parameters[TextOf(parameter[0])] = TextOf(parameter[1]);
+    PGS_ASSIGN(const auto paths,
+               database_.Query("SELECT role, path FROM source_paths WHERE branch = ? ORDER BY position", {record.id}));
+    for (const auto& path : paths) {
+      auto& list = TextOf(path[0]) == kChainRole ? record.source.chain : record.source.wal_directories;
+      list.push_back(TextOf(path[1]));
+    }
     records.push_back(std::move(record));
   }
   return records;
@@ -233,8 +268,18 @@ Status Catalogue::Put(const BranchRecord& record) {
                         {layer.id, Number(layer.frozen), Number(layer.written)}));
     PGS_TRY(database_.Query("INSERT INTO stacks VALUES (?, ?, ?)", {record.id, Number(position), layer.id}));
   }
+  PGS_TRY(PutPaths(record.id, kChainRole, record.source.chain));
+  PGS_TRY(PutPaths(record.id, kWalRole, record.source.wal_directories));
   for (const auto& [name, value] : record.parameters) {
     PGS_TRY(database_.Query("INSERT INTO parameters VALUES (?, ?, ?)", {record.id, name, value}));
+  }
+  return {};
+}
+
+Status Catalogue::PutPaths(const std::string& id, const char* role, const std::vector<std::string>& paths) {
+  for (size_t position = 0; position < paths.size(); ++position) {
+    PGS_TRY(database_.Query("INSERT INTO source_paths VALUES (?, ?, ?, ?)",
+                            {id, std::string(role), Number(position), paths[position]}));
   }
   return {};
 }

@@ -12,6 +12,7 @@
 #include <string_view>
 #include <vector>
 
+#include "branch/branch/source_reference.h"
 #include "foundation/base/error.h"
 #include "foundation/io/sqlite.h"
 
@@ -36,7 +37,7 @@ struct BranchRecord {
   std::string name;
   BranchState state = BranchState::kStopped;
   int64_t created = 0;  // seconds since the epoch
-  std::string source;   // the image's directory
+  SourceReference source;
   std::string source_typed;
   std::string parent;  // id, or empty
   std::string kind;    // in words
@@ -65,7 +66,8 @@ Status CheckBranchName(std::string_view name);
 
 class Catalogue {
  public:
-  // That of `home`, made where there is none. kUnsupported where a newer pgstrata made it.
+  // That of `home`, made where there is none; one of an older format is brought to the present one, in one transaction.
+  // kUnsupported where a newer pgstrata made it.
   static Result<Catalogue> Open(const std::string& home);
   // Nothing where there is none: looking makes no files.
   static Result<std::optional<Catalogue>> OpenIfThere(const std::string& home);
@@ -87,8 +89,10 @@ class Catalogue {
  private:
   explicit Catalogue(io::Database database) : database_(std::move(database)) {}
   static Result<Catalogue> OpenFile(const std::string& path);
+  Status BringUpToDate();
   Result<std::vector<BranchRecord>> Select(const std::string& condition, const std::vector<io::SqlValue>& values);
   Status Put(const BranchRecord& record);
+  Status PutPaths(const std::string& id, const char* role, const std::vector<std::string>& paths);
   Result<std::vector<std::string>> TakeOrphans();
 
   io::Database database_;

@@ -13,14 +13,14 @@
 namespace pgstrata::branch {
 
 Result<std::unique_ptr<KeptSession>> KeptSession::Open(const std::string& home, const BranchOptions& options,
-                                                       const DirectorySource& source, const BranchEvents& events) {
+                                                       const BranchSource& source, const BranchEvents& events) {
   StepTimes steps;
-  PGS_ASSIGN(const auto made, CreateFromDirectory(home, options, source, events));
+  PGS_ASSIGN(const auto made, CreateFromSource(home, options, source, events));
   PGS_ASSIGN(auto branch, LockBranch(home, made.name, "open --keep " + made.name));
   std::unique_ptr<KeptSession> session(new KeptSession(std::move(branch), events));
   steps.Mark("create");
   session->steps_ = std::move(steps);
-  if (auto started = session->Start(); !started) {
+  if (auto started = session->Start(AlwaysOpen(source.image)); !started) {
     session->closed_ = true;
     if (const auto dropped = DropBranch(session->branch_); !dropped) events.warning(dropped.error().message());
     return std::unexpected(std::move(started).error());
@@ -32,9 +32,9 @@ KeptSession::~KeptSession() {
   if (const auto status = Close(); !status) events_.warning(status.error().message());
 }
 
-Status KeptSession::Start() {
+Status KeptSession::Start(const SourceOpener& open) {
   PGS_ASSIGN(installation_, FindServerPrograms(branch_.record.major_version, branch_.record.pg_bin));
-  PGS_TRY(StartBranch(branch_, events_));
+  PGS_TRY(StartBranch(branch_, open, events_));
   PGS_ASSIGN(const Liveness alive, LookAt(branch_.directory));
   if (!alive.worker) {
     return Fail(ErrorCode::kIo, "the mount of branch " + Quoted(branch_.record.name) + " ended at once");

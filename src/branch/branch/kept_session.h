@@ -21,9 +21,9 @@ namespace pgstrata::branch {
 class KeptSession {
  public:
   // Makes the branch and starts it. Where that fails or is cancelled there is no branch. The errors of
-  // CreateFromDirectory and StartBranch.
+  // CreateFromSource and StartBranch.
   static Result<std::unique_ptr<KeptSession>> Open(const std::string& home, const BranchOptions& options,
-                                                   const DirectorySource& source, const BranchEvents& events);
+                                                   const BranchSource& source, const BranchEvents& events);
   // Closes it.
   ~KeptSession();
   KeptSession(const KeptSession&) = delete;
@@ -47,7 +47,7 @@ class KeptSession {
 
  private:
   KeptSession(LockedBranch branch, const BranchEvents& events) : branch_(std::move(branch)), events_(events) {}
-  Status Start();
+  Status Start(const SourceOpener& open);
   [[nodiscard]] std::string PsqlrcPath() const { return branch_.directory.conf() + "/psqlrc"; }
 
   LockedBranch branch_;

@@ -73,16 +73,18 @@ Login LoginOf(const BranchRecord& record) {
   return {.role = record.login_role, .database = record.login_database, .superuser = record.login_superuser};
 }
 
-Result<std::shared_ptr<image::DirectoryImage>> OpenSource(const LockedBranch& branch) {
-  auto image = image::OpenDirectory(branch.record.source);
+Result<std::shared_ptr<const image::Image>> OpenSource(const LockedBranch& branch, const SourceOpener& open) {
+  auto image = open(branch.record.source);
   if (!image) {
-    return Fail(std::move(image)
-                    .error()
-                    .Wrap("the source of branch " + Quoted(branch.record.name))
-                    .WithHint("if it lies elsewhere now: pgstrata branch relocate " + branch.record.name + " PATH"));
+    Error error = std::move(image).error().Wrap("the source of branch " + Quoted(branch.record.name));
+    const bool may_have_moved = error.code() == ErrorCode::kNotFound || error.code() == ErrorCode::kInvalidArgument;
+    if (!may_have_moved) return Fail(std::move(error));
+    const std::string told = error.hint().empty() ? "" : error.hint() + "; ";
+    return Fail(std::move(error).WithHint(told + "if it lies elsewhere now: pgstrata branch relocate " +
+                                          branch.record.name + " SOURCE"));
   }
   PGS_TRY(CheckFingerprints(**image, branch.directory.source()));
-  return std::shared_ptr(*std::move(image));
+  return image;
 }
 
 std::vector<std::string> LayerDirectories(const std::string& home, std::span<const LayerRecord> layers) {

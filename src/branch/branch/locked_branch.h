@@ -9,7 +9,7 @@
 #include <string_view>
 #include <vector>
 
-#include "backup/image/directory_image.h"
+#include "backup/image/image.h"
 #include "branch/branch/branch_directory.h"
 #include "branch/branch/catalogue.h"
 #include "branch/branch/login.h"
@@ -48,8 +48,9 @@ Result<LockedBranch> LockBranch(const std::string& home, std::string_view name, 
 Result<io::UserIdentity> OwnerOf(const BranchRecord& record);
 // Whom a client of it logs in as.
 Login LoginOf(const BranchRecord& record);
-// The image below all its layers, unchanged since the branch was made. kNotFound, kCorrupt with what to do about it.
-Result<std::shared_ptr<image::DirectoryImage>> OpenSource(const LockedBranch& branch);
+// The image below all its layers, unchanged since the branch was made. The errors of `open`, and kCorrupt where it is
+// another by now, with what to do about it.
+Result<std::shared_ptr<const image::Image>> OpenSource(const LockedBranch& branch, const SourceOpener& open);
 // The volume of `record`, without a limit; nobody serves it.
 Result<std::unique_ptr<layer::Volume>> OpenVolume(const std::string& home, const BranchRecord& record,
                                                   std::shared_ptr<const image::Image> image,

@@ -14,8 +14,10 @@
 namespace pgstrata::branch {
 namespace {
 
-constexpr std::string_view kHeading = "pgstrata source 1\n";
+constexpr std::string_view kHeading = "pgstrata source 2\n";
+constexpr std::string_view kFirstHeading = "pgstrata source 1\n";  // of directories alone; else the same
 constexpr std::string_view kIdentity = "identity ";
+constexpr std::string_view kFact = "fact ";
 constexpr uint64_t kLargest = 1ULL << 30;
 constexpr std::string_view kDigest = "sha256 ";
 
@@ -31,15 +33,19 @@ std::string Escaped(std::string_view path) {
   return text;
 }
 
-std::string LineOf(const std::string& path, const image::Fingerprint& file) {
-  return fmt::format("{} {} {} {} {}\n", file.inode, file.size, file.modified_ns, file.changed_ns, Escaped(path));
+std::string LineOf(const image::SourcePart& part) {
+  const std::string name = Escaped(part.name);
+  if (part.file == nullptr) return fmt::format("{}{} {}\n", kFact, part.fact, name);
+  const auto& file = *part.file;
+  return fmt::format("{} {} {} {} {}\n", file.inode, file.size, file.modified_ns, file.changed_ns, name);
 }
 
-// A line, by its path: INODE SIZE MODIFIED CHANGED.
+// A line, by the name of its part: "INODE SIZE MODIFIED CHANGED " or "fact WORD ".
 using Lines = std::map<std::string_view, std::string_view>;
 
-std::string_view PathOf(std::string_view line) {
-  for (int field = 0; field < 4; ++field) line.remove_prefix(std::min(line.find(' '), line.size() - 1) + 1);
+std::string_view NameOf(std::string_view line) {
+  const int fields = line.starts_with(kFact) ? 2 : 4;
+  for (int field = 0; field < fields; ++field) line.remove_prefix(std::min(line.find(' '), line.size() - 1) + 1);
   return line;
 }
 
@@ -47,8 +53,8 @@ Lines LinesOf(std::string_view text) {
   Lines lines;
   for (const auto line : SplitLines(text.substr(kHeading.size()))) {
     if (line.starts_with(kDigest) || line.starts_with(kIdentity)) continue;
-    const auto path = PathOf(line);
-    lines.emplace(path, line.substr(0, line.size() - path.size()));
+    const auto name = NameOf(line);
+    lines.emplace(name, line.substr(0, line.size() - name.size()));
   }
   return lines;
 }
@@ -67,24 +73,33 @@ Result<std::string> Identity(const image::Image& image) {
   return codec::ToHex(digest.Finish());
 }
 
-std::string_view SizeOf(std::string_view numbers) { return Split(numbers, ' ').at(1); }
+// What stays of a part when it is copied: its size, or its fact.
+std::string_view ContentOf(std::string_view values) {
+  return values.starts_with(kFact) ? values : Split(values, ' ').at(1);
+}
 
-Error Changed(const image::DirectoryImage& image, std::string_view path, const char* how) {
-  return Error(ErrorCode::kCorrupt, fmt::format("the source changed: {} {} since the branch was made",
-                                                Quoted(JoinPath(image.root(), path)), how))
-      .WithHint(
-          "a branch needs its source as it was; find out what writes to it (a server that was started on it?). If "
-          "the source lies elsewhere now, pgstrata branch relocate takes it from there");
+std::string Described(const image::Image& image, std::string_view part) {
+  if (image.ShowsItsParts()) return Quoted(JoinPath(image.name(), part));
+  return Quoted(part) + " of " + Quoted(image.name());
+}
+
+std::unexpected<Error> Changed(const image::Image& image, std::string_view part, const char* how) {
+  return Fail(
+      Error(ErrorCode::kCorrupt,
+            fmt::format("the source changed: {} {} since the branch was made", Described(image, part), how))
+          .WithHint("a branch needs its source as it was; find out what writes to it (a server that was started on it, "
+                    "or a catalog's own merge or expire?). If the source lies elsewhere now, pgstrata branch relocate "
+                    "takes it from there"));
 }
 
 }  // namespace
 
-Result<Fingerprints> TakeFingerprints(const image::DirectoryImage& image) {
+Result<Fingerprints> TakeFingerprints(const image::Image& image) {
   PGS_ASSIGN(const std::string identity, Identity(image));
   Fingerprints taken{.text = fmt::format("{}{}{}\n", kHeading, kIdentity, identity)};
-  PGS_TRY(image.VisitFingerprints([&](const std::string& path, const image::Fingerprint& file) -> Status {
-    taken.text += LineOf(path, file);
-    if (!path.starts_with("pg_wal/")) taken.logical_bytes += file.size;
+  PGS_TRY(image.VisitParts([&](const image::SourcePart& part) -> Status {
+    taken.text += LineOf(part);
+    if (part.file != nullptr && !part.name.starts_with("pg_wal/")) taken.file_bytes += part.file->size;
     return {};
   }));
   taken.text += fmt::format("{}{}\n", kDigest, codec::ToHex(codec::Sha256::Of(AsBytes(taken.text))));
@@ -94,50 +109,53 @@ Result<Fingerprints> TakeFingerprints(const image::DirectoryImage& image) {
 Result<std::string> ReadFingerprints(const std::string& path) {
   PGS_ASSIGN(std::string text, io::ReadWholeFile(path, kLargest));
   const size_t end = text.rfind(kDigest);
-  const bool whole = text.starts_with(kHeading) && end != std::string::npos && text.ends_with('\n') &&
+  const bool known = text.starts_with(kHeading) || text.starts_with(kFirstHeading);
+  const bool whole = known && end != std::string::npos && text.ends_with('\n') &&
                      codec::ToHex(codec::Sha256::Of(AsBytes(std::string_view(text).substr(0, end)))) ==
                          TrimWhitespace(std::string_view(text).substr(end + kDigest.size()));
   if (!whole) return Fail(ErrorCode::kCorrupt, Quoted(path) + " is damaged, or of a newer pgstrata");
   return text;
 }
 
-Status CheckFingerprints(const image::DirectoryImage& image, const std::string& path) {
+Status CheckFingerprints(const image::Image& image, const std::string& path) {
   PGS_ASSIGN(const std::string then, ReadFingerprints(path));
   PGS_ASSIGN(const Fingerprints now, TakeFingerprints(image));
   if (now.text == then) return {};
   const Lines before = LinesOf(then);
   const Lines after = LinesOf(now.text);
-  for (const auto& [file, numbers] : before) {
-    const auto found = after.find(file);
-    if (found == after.end()) return Fail(Changed(image, file, "is gone"));
-    if (found->second != numbers) return Fail(Changed(image, file, "is another"));
+  for (const auto& [part, values] : before) {
+    const auto found = after.find(part);
+    if (found == after.end()) return Changed(image, part, "is gone");
+    if (found->second != values) return Changed(image, part, "is another");
   }
-  for (const auto& [file, numbers] : after) {
-    if (!before.contains(file)) return Fail(Changed(image, file, "is new"));
+  for (const auto& [part, values] : after) {
+    if (!before.contains(part)) return Changed(image, part, "is new");
   }
   if (IdentityOf(then) == IdentityOf(now.text)) return {};
-  return Fail(Changed(image, pgdata::kControlFilePath, "is another"));
+  return Changed(image, pgdata::kControlFilePath, "is another");
 }
 
-Status CheckSameBackup(const image::DirectoryImage& image, const std::string& path) {
+Status CheckSameBackup(const image::Image& image, const std::string& path) {
   PGS_ASSIGN(const std::string then, ReadFingerprints(path));
   PGS_ASSIGN(const Fingerprints now, TakeFingerprints(image));
   const Lines before = LinesOf(then);
   const Lines after = LinesOf(now.text);
-  const auto differs = [&](std::string_view file, const char* how) {
+  const auto differs = [&](std::string_view part, const char* how) {
     return Fail(ErrorCode::kInvalidArgument,
-                fmt::format("{} is not the same backup: {} {}", Quoted(image.root()), Quoted(file), how));
+                fmt::format("{} is not the same backup: {} {}", Quoted(image.name()), Quoted(part), how));
   };
   if (IdentityOf(then) != IdentityOf(now.text)) {
     return differs("global/pg_control", "or backup_label is another");
   }
-  for (const auto& [file, numbers] : before) {
-    const auto found = after.find(file);
-    if (found == after.end()) return differs(file, "is missing");
-    if (SizeOf(found->second) != SizeOf(numbers)) return differs(file, "has another size");
+  for (const auto& [part, values] : before) {
+    const auto found = after.find(part);
+    if (found == after.end()) return differs(part, "is missing");
+    if (ContentOf(found->second) != ContentOf(values)) {
+      return differs(part, values.starts_with(kFact) ? "is another" : "has another size");
+    }
   }
-  for (const auto& [file, numbers] : after) {
-    if (!before.contains(file)) return differs(file, "was not there");
+  for (const auto& [part, values] : after) {
+    if (!before.contains(part)) return differs(part, "was not there");
   }
   return {};
 }

@@ -63,13 +63,13 @@ void WarnOfLimit(const LockedBranch& branch, const BranchEvents& events) {
 
 }  // namespace
 
-Result<StartResult> StartBranch(LockedBranch& branch, const BranchEvents& events) {
+Result<StartResult> StartBranch(LockedBranch& branch, const SourceOpener& open, const BranchEvents& events) {
   PGS_ASSIGN(const Liveness alive, LookAt(branch.directory));
   if (branch.record.state == BranchState::kRunning && alive.server && alive.worker && alive.mounted) {
     return StartResult::kRanAlready;
   }
   PGS_TRY(ClearEarlierRun(branch));
-  PGS_ASSIGN(auto image, OpenSource(branch));
+  PGS_ASSIGN(auto image, OpenSource(branch, open));
   const std::vector<std::string> replaced = UseWhatWasMerged(branch, events);
   branch.record.layers.back().written = true;
   PGS_TRY(SetState(branch, BranchState::kStarting));

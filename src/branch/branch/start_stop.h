@@ -12,8 +12,8 @@ namespace pgstrata::branch {
 enum class StartResult { kStarted, kRanAlready };
 
 // What is left of an earlier run, the worker's or the server's death included, is cleared away first; what was
-// committed by then is there. kCorrupt where the source changed, or an ephemeral branch crashed.
-Result<StartResult> StartBranch(LockedBranch& branch, const BranchEvents& events);
+// committed by then is there. The errors of OpenSource; kCorrupt where an ephemeral branch crashed.
+Result<StartResult> StartBranch(LockedBranch& branch, const SourceOpener& open, const BranchEvents& events);
 
 // A checkpoint, then everything ends and is durable. A branch that does not run is success: false.
 Result<bool> StopBranch(LockedBranch& branch, const BranchEvents& events);

@@ -164,6 +164,17 @@ Result<std::unique_ptr<image::ImageFile>> CombinedImage::Open(std::string_view p
   return OpenPlain(path);
 }
 
+Status CombinedImage::VisitParts(const image::PartVisitor& visit) const {
+  std::string name;
+  for (uint16_t backup = 0; backup <= files_->newest(); ++backup) {
+    PGS_TRY(files_->image(backup).VisitParts([&](const image::SourcePart& part) {
+      name = JoinPath(std::to_string(backup), part.name);
+      return visit({.name = name, .file = part.file, .fact = part.fact});
+    }));
+  }
+  return {};
+}
+
 Result<std::unique_ptr<image::ImageFile>> CombinedImage::OpenPlain(std::string_view path) const {
   auto file = newest_.Open(path);
   if (!file && file.error().code() == ErrorCode::kNotFound && Lost(path)) {

@@ -34,6 +34,8 @@ class CombinedImage final : public image::Image {
   [[nodiscard]] Result<std::vector<image::MissingTablespace>> MissingTablespaces() const override {
     return newest_.MissingTablespaces();
   }
+  // Those of its backups, below their numbers: 0 is the oldest.
+  Status VisitParts(const image::PartVisitor& visit) const override;
 
   [[nodiscard]] const ChainFiles& files() const { return *files_; }
   // Whether the file at `path` is put together from several backups.

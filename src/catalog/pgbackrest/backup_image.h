@@ -33,6 +33,8 @@ class BackupImage final : public image::Image {
   // The file lives no longer than the image.
   Result<std::unique_ptr<image::ImageFile>> Open(std::string_view path) const override;
 
+  Status VisitParts(const image::PartVisitor& visit) const override { return content_->VisitParts(visit); }
+
   [[nodiscard]] image::FirstTouch CostOfFirstTouch() const;
   [[nodiscard]] const Manifest& manifest() const { return content_->manifest(); }
   [[nodiscard]] const StoredContent& content() const { return *content_; }

@@ -69,6 +69,13 @@ std::string StoredContent::PathOf(const ManifestFile& file, uint32_t holder, uin
   return (DirectoryOf(holder) + '/' + file.name).append(suffix);
 }
 
+Status StoredContent::VisitParts(const image::PartVisitor& visit) const {
+  for (uint32_t holder = 0; holder < manifest_.labels.size(); ++holder) {
+    PGS_TRY(files_.VisitParts(DirectoryOf(holder), visit));
+  }
+  return {};
+}
+
 StoredRange StoredContent::RangeOf(const ManifestFile& file) const {
   return {.path = PathOf(file, file.holder, file.bundle), .offset = file.bundle_offset, .size = file.stored_size};
 }

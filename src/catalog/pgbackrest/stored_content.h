@@ -38,6 +38,9 @@ class StoredContent : public std::enable_shared_from_this<StoredContent> {
   // The stored file that holds the block: for messages.
   [[nodiscard]] std::string PlaceOf(const ManifestFile& file, const BlockMap& map, uint64_t number) const;
 
+  // The stored files of the backup and of those that it stands on (Image::VisitParts), their manifests among them.
+  Status VisitParts(const image::PartVisitor& visit) const;
+
   [[nodiscard]] const Manifest& manifest() const { return manifest_; }
   [[nodiscard]] const StoredFiles& files() const { return files_; }
 

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "foundation/base/text.h"
+#include "foundation/io/directory.h"
 
 namespace pgstrata::pgbackrest {
 namespace {
@@ -34,7 +35,8 @@ Error Lost(const std::string& path) {
 }  // namespace
 
 Result<std::unique_ptr<image::NativeFile>> StoredFiles::OpenAnew(const std::string& path) const {
-  auto file = image::OpenNativeFile(JoinPath(root_, path));
+  // With repo-hardlink the next backup links to the files of this one.
+  auto file = image::OpenNativeFile(JoinPath(root_, path), image::NewLinks::kAreNone);
   if (!file) {
     if (file.error().code() == ErrorCode::kNotFound) return Fail(Lost(path));
     if (file.error().code() != ErrorCode::kPermission) return file;
@@ -68,6 +70,38 @@ Result<std::vector<std::byte>> StoredFiles::ReadRange(const StoredRange& range) 
   std::vector<std::byte> bytes(range.size);
   PGS_TRY(Read(range.path, range.offset, bytes));
   return bytes;
+}
+
+Status StoredFiles::VisitParts(const std::string& directory, const image::PartVisitor& visit) const {
+  const size_t above = directory.size() - SplitLast(directory).second.size();
+  const auto listed = io::ListDirectoryWithStatus(JoinPath(root_, directory));
+  if (!listed && listed.error().code() == ErrorCode::kNotFound) {
+    return visit({.name = std::string_view(directory).substr(above), .fact = image::kPartIsMissing});
+  }
+  PGS_TRY(listed);
+  std::vector<std::string> left;
+  const auto look = [&](const std::string& holder, const std::vector<io::NamedStatus>& entries) -> Status {
+    for (const auto& [name, status] : entries) {
+      std::string path = JoinPath(holder, name);
+      if (S_ISDIR(status.st_mode)) left.push_back(std::move(path));
+      if (!S_ISREG(status.st_mode)) continue;
+      const auto file = image::Fingerprint::WithoutLinks(status);
+      {
+        const std::lock_guard lock(mutex_);
+        seen_.try_emplace(path, file.Digest());
+      }
+      PGS_TRY(visit({.name = std::string_view(path).substr(above), .file = &file}));
+    }
+    return {};
+  };
+  PGS_TRY(look(directory, *listed));
+  while (!left.empty()) {
+    const std::string holder = std::move(left.back());
+    left.pop_back();
+    PGS_ASSIGN(const auto entries, io::ListDirectoryWithStatus(JoinPath(root_, holder)));
+    PGS_TRY(look(holder, entries));
+  }
+  return {};
 }
 
 std::unique_ptr<codec::ByteSource> StoredFiles::Source(StoredRange range) const {

@@ -40,6 +40,10 @@ class StoredFiles {
   // kCorrupt where the file is missing.
   [[nodiscard]] Result<uint64_t> SizeOf(const std::string& path) const;
 
+  // What is below the directory, file by file, named from its last component on; a directory that is missing is said to
+  // be. Each file is watched as it is now, unless it was opened before.
+  Status VisitParts(const std::string& directory, const image::PartVisitor& visit) const;
+
   [[nodiscard]] const std::string& root() const { return root_; }
 
  private:

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "foundation/base/text.h"
+#include "foundation/codec/sha256.h"
 #include "foundation/io/directory.h"
 #include "foundation/io/file.h"
 #include "postgres/pgdata/crc32c.h"
@@ -21,9 +22,10 @@ std::unexpected<Error> Changed(const BackupDirectory& backup, std::string_view h
 }
 
 // Everything that says which bytes the backup holds.
-bool SameContent(const BackupControl& a, const BackupControl& b) {
-  return a.id == b.id && a.mode == b.mode && a.parent == b.parent && a.merge_time == b.merge_time &&
-         a.content_crc == b.content_crc && a.start == b.start && a.stop == b.stop && a.version == b.version;
+std::string ContentOf(const BackupControl& control) {
+  return fmt::format("{}\n{}\n{}\n{}\n{}\n{}\n{}\n{}\n", control.id, BackupModeName(control.mode), control.parent,
+                     control.merge_time, control.content_crc, control.start.ToString(), control.stop.ToString(),
+                     control.version.ToString());
 }
 
 struct ReadControl {
@@ -83,9 +85,18 @@ Status BackupDirectory::StillTheSame() const {
   const auto now = Read(path_);
   if (!now) return Fail(now.error());
   if (!HoldsStill(now->control.status)) return Changed(*this, "got the status " + now->control.status);
-  if (!SameContent(now->control, control_)) return Changed(*this, "was replaced");
+  if (ContentOf(now->control) != ContentOf(control_)) return Changed(*this, "was replaced");
   seen_control_.store(now->digest, std::memory_order_relaxed);
   return {};
+}
+
+void BackupDirectory::Watch(uint64_t key, const image::Fingerprint& file) const {
+  const std::lock_guard lock(mutex_);
+  seen_.try_emplace(key, file.Digest());
+}
+
+std::string BackupDirectory::ContentFact() const {
+  return codec::ToHex(codec::Sha256::Of(AsBytes(ContentOf(control_))));
 }
 
 Result<std::unique_ptr<image::NativeFile>> BackupDirectory::OpenFile(uint64_t key, const std::string& native) const {

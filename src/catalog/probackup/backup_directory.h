@@ -47,6 +47,11 @@ class BackupDirectory {
   // The same without knowing its size.
   Result<std::unique_ptr<image::NativeFile>> OpenFile(uint64_t key, const std::string& native) const;
 
+  // The file of this key is what it is now, as if it had been opened, unless it was.
+  void Watch(uint64_t key, const image::Fingerprint& file) const;
+  // A word for which bytes the backup holds, as far as backup.control says.
+  [[nodiscard]] std::string ContentFact() const;
+
   // "backup TOTJZ9 (\"/backups/main/TOTJZ9\")", for messages.
   [[nodiscard]] std::string Name() const;
 

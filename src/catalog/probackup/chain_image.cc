@@ -68,6 +68,11 @@ Result<std::vector<Entry>> ChainImage::List(std::string_view directory) const {
   return entries;
 }
 
+Status ChainImage::VisitParts(const image::PartVisitor& visit) const {
+  if (lock_) lock_->KeepForThisProcess();
+  return reader_->VisitParts(external_, visit);
+}
+
 Result<std::unique_ptr<image::ImageFile>> ChainImage::Open(std::string_view path) const {
   if (lock_) lock_->KeepForThisProcess();
   PGS_ASSIGN(const uint32_t number, Find(path));

@@ -25,6 +25,9 @@ class ChainImage final : public image::Image {
   Result<image::Entry> Stat(std::string_view path) const override;
   Result<std::vector<image::Entry>> List(std::string_view directory) const override;
   Result<std::unique_ptr<image::ImageFile>> Open(std::string_view path) const override;
+  // Of each backup its content as backup.control says it, its list and its page header map; then the stored files.
+  Status VisitParts(const image::PartVisitor& visit) const override;
+  [[nodiscard]] Result<uint64_t> LogicalBytes() const override { return reader_->ListedBytes(external_); }
 
  private:
   Result<uint32_t> Find(std::string_view path) const;

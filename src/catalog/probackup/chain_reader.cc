@@ -18,8 +18,6 @@ constexpr size_t kOpenStreams = 64;
 // Of 100 GB in a chain of eight, each of which changed a tenth, the indexes are 100 MB.
 constexpr uint64_t kIndexBytes = 192ULL << 20;
 
-constexpr uint64_t kHeaderMapKey = ~0ULL;
-
 }  // namespace
 
 ChainReader::ChainReader(std::shared_ptr<const Chain> chain)

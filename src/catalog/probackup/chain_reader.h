@@ -37,6 +37,11 @@ class ChainReader : public std::enable_shared_from_this<ChainReader> {
     return chain_->tree(file.external).node(file.number);
   }
 
+  // What the chain says of itself, and the files in its backups that a tree stands on (Image::VisitParts).
+  Status VisitParts(uint32_t external, const image::PartVisitor& visit) const;
+  // Of the files of a tree outside of pg_wal, as far as the lists say.
+  [[nodiscard]] uint64_t ListedBytes(uint32_t external) const;
+
   // In bytes, as a restore would write it. Builds the index only where the lists do not say it: of files that grew
   // since the last backup that read every page, and before 2.4.0.
   Result<uint64_t> Length(const ChainFile& file);
@@ -51,6 +56,9 @@ class ChainReader : public std::enable_shared_from_this<ChainReader> {
   [[nodiscard]] Error Explain(Error error, const ChainFile& file, const StoredCopy& copy) const;
 
  private:
+  // Of a backup's page header map, where files have theirs.
+  static constexpr uint64_t kHeaderMapKey = ~0ULL;
+
   [[nodiscard]] uint64_t StreamKey(const ChainFile& file, const StoredCopy& copy) const;
   Result<FileIndex> BuildIndex(const ChainFile& file);
   FileIndex::Layer BuildLayer(const ChainFile& file, const StoredCopy& copy);
