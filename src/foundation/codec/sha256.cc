@@ -4,19 +4,7 @@
 
 namespace pgstrata::codec {
 
-Sha256::Sha256() : digest_(EVP_sha256()) {}
-
-Sha256Digest Sha256::Finish() {
-  Sha256Digest digest;
-  digest_.Finish(digest);
-  return digest;
-}
-
-Sha256Digest Sha256::Of(ByteView bytes) {
-  Sha256 hash;
-  hash.Update(bytes);
-  return hash.Finish();
-}
+const evp_md_st* Sha256Algorithm::Get() { return EVP_sha256(); }
 
 std::string ToHex(ByteView bytes) {
   constexpr std::string_view kDigits = "0123456789abcdef";

@@ -1,29 +1,20 @@
-// SHA-256, fed piece by piece.
+// SHA-256, and how digests are written.
 #pragma once
 
-#include <array>
 #include <string>
 
 #include "foundation/base/bytes.h"
-#include "foundation/codec/evp_digest.h"
+#include "foundation/codec/fixed_digest.h"
 
 namespace pgstrata::codec {
 
-using Sha256Digest = std::array<std::byte, 32>;
-
-// Not safe to share between threads. Ends the program where memory is exhausted, as any allocation does.
-class Sha256 {
- public:
-  Sha256();
-  void Update(ByteView bytes) { digest_.Update(bytes); }
-  // The digest of everything that was given. After it the object is as new.
-  [[nodiscard]] Sha256Digest Finish();
-
-  static Sha256Digest Of(ByteView bytes);
-
- private:
-  EvpDigest digest_;
+struct Sha256Algorithm {
+  static constexpr size_t kBytes = 32;
+  static const evp_md_st* Get();
 };
+
+using Sha256 = FixedDigest<Sha256Algorithm>;
+using Sha256Digest = Sha256::Digest;
 
 // Lower-case hexadecimal, two digits a byte.
 std::string ToHex(ByteView bytes);
