@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <chrono>
 #include <thread>
 #include <vector>
 
@@ -86,6 +87,26 @@ TEST(LruCacheTest, OneThreadMakesWhatManyAskFor) {
   }
   for (auto& thread : threads) thread.join();
   EXPECT_EQ(made, 1);
+}
+
+TEST(LruCacheTest, WhatFailedIsTriedAgainByOneThreadAtATime) {
+  Cache cache(4);
+  std::atomic<int> making = 0;
+  std::atomic<bool> beside_another = false;
+  const auto make = [&]() -> Result<std::string> {
+    if (++making > 1) beside_another = true;
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    --making;
+    return Fail(ErrorCode::kIo, "no");
+  };
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 8; ++i) {
+    threads.emplace_back([&] {
+      for (int attempt = 0; attempt < 4; ++attempt) EXPECT_FALSE(cache.Get("a", make).has_value());
+    });
+  }
+  for (auto& thread : threads) thread.join();
+  EXPECT_FALSE(beside_another);
 }
 
 }  // namespace

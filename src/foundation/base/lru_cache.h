@@ -56,16 +56,12 @@ class LruCache {
   template <typename Make, typename Weigh>
   Result<Shared> Get(const Key& key, const Make& make, const Weigh& weigh) {
     if (auto kept = Find(key)) return kept;
-    const auto turn = TurnOf(key);
-    const std::lock_guard alone(*turn);
+    const Turn alone(*this, key);
     if (auto kept = Find(key)) return kept;
     auto made = make();
-    Shared value;
-    if (made) value = ToShared(*std::move(made));
-    if (value) value = Put(key, value, weigh(*value));
-    EndTurn(key);
     if (!made) return Fail(std::move(made).error());
-    return value;
+    Shared value = ToShared(*std::move(made));
+    return value ? Put(key, value, weigh(*value)) : value;
   }
   template <typename Make>
   Result<Shared> Get(const Key& key, const Make& make) {
@@ -90,7 +86,26 @@ class LruCache {
     size_t weight;
   };
   using Order = std::list<Kept>;
-  using Turn = std::shared_ptr<std::mutex>;
+  // Those who want to make the value of one key.
+  struct Queue {
+    std::mutex mutex;   // held by the one whose turn it is
+    size_t length = 0;  // guarded by the cache's mutex_
+  };
+
+  // Waits in the queue of `key`. The turn lasts as long as this lives.
+  class Turn {
+   public:
+    Turn(LruCache& cache, const Key& key) : cache_(cache), key_(key), queue_(cache.Enter(key)), lock_(queue_->mutex) {}
+    ~Turn() { cache_.Leave(key_); }
+    Turn(const Turn&) = delete;
+    Turn& operator=(const Turn&) = delete;
+
+   private:
+    LruCache& cache_;
+    const Key& key_;
+    const std::shared_ptr<Queue> queue_;
+    const std::lock_guard<std::mutex> lock_;
+  };
 
   template <typename Made>
   static Shared ToShared(Made&& made) {
@@ -100,15 +115,17 @@ class LruCache {
       return std::make_shared<const Value>(std::forward<Made>(made));
     }
   }
-  Turn TurnOf(const Key& key) {
+  std::shared_ptr<Queue> Enter(const Key& key) {
     const std::lock_guard lock(mutex_);
-    Turn& turn = turns_[key];
-    if (!turn) turn = std::make_shared<std::mutex>();
-    return turn;
+    auto& queue = queues_[key];
+    if (!queue) queue = std::make_shared<Queue>();
+    ++queue->length;
+    return queue;
   }
-  void EndTurn(const Key& key) {
+  void Leave(const Key& key) {
     const std::lock_guard lock(mutex_);
-    turns_.erase(key);
+    const auto queue = queues_.find(key);
+    if (--queue->second->length == 0) queues_.erase(queue);
   }
 
   const size_t limit_;
@@ -116,7 +133,7 @@ class LruCache {
   // Guarded by mutex_: the most recently used in front.
   Order order_;
   std::unordered_map<Key, typename Order::iterator> by_key_;
-  std::unordered_map<Key, Turn> turns_;  // of what is being made
+  std::unordered_map<Key, std::shared_ptr<Queue>> queues_;  // of what is being made
   size_t weight_ = 0;
 };
 
