@@ -7,6 +7,7 @@
 #include <thread>
 #include <utility>
 
+#include "foundation/base/log.h"
 #include "foundation/io/directory.h"
 
 namespace pgstrata::io {
@@ -68,8 +69,8 @@ Status SyncBatch::RunBeside(Syncs syncs) {
     std::vector<std::jthread> threads;
     try {
       for (size_t i = 1; i < std::min(kThreads, syncs.size()); ++i) threads.emplace_back(work);
-    } catch (const std::system_error&) {
-      // No more threads for this user: then with those that there are.
+    } catch (const std::system_error& problem) {
+      log::Debug("what is synced waits for {} threads, no more can be had: {}", threads.size() + 1, problem.what());
     }
     work();
   }
