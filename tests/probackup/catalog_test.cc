@@ -140,6 +140,44 @@ TEST_F(CatalogTest, ForkedProcessRegistersItself) {
   EXPECT_EQ(status, 0);
 }
 
+TEST_F(CatalogTest, AForkedReaderIsRegisteredFromTheBeginningToItsEnd) {
+  const std::string readers = full_directory_ + "/backup_ro.pid";
+  auto backup = Open(full_directory_);
+  const auto image = backup->MakeImage();
+  const pid_t child = ::fork();
+  if (child == 0) {
+    image->BeginReading();
+    const bool registered = Content(readers).contains(std::to_string(::getpid()));
+    image->EndReading();
+    const bool gone = !Content(readers).contains(std::to_string(::getpid()));
+    static_cast<void>(image->Stat("PG_VERSION"));  // a read that is late
+    ::_exit(registered && gone && !Content(readers).contains(std::to_string(::getpid())) ? 0 : 1);
+  }
+  int status = -1;
+  ::waitpid(child, &status, 0);
+  EXPECT_EQ(status, 0);
+  EXPECT_EQ(Content(readers), std::to_string(::getpid()) + '\n');
+  image->EndReading();
+  EXPECT_FALSE(io::Exists(readers));
+}
+
+TEST_F(CatalogTest, AReaderThatWasKilledIsForgottenByTheNext) {
+  const std::string readers = full_directory_ + "/backup_ro.pid";
+  const pid_t child = ::fork();
+  if (child == 0) {
+    const auto backup = Backup::Open({.directory = full_directory_, .name = "catalog"});
+    ::_exit(backup ? 0 : 1);  // as SIGKILL would: nothing is destroyed
+  }
+  int status = -1;
+  ::waitpid(child, &status, 0);
+  EXPECT_EQ(status, 0);
+  EXPECT_EQ(Content(readers), std::to_string(child) + '\n');
+  {
+    const auto backup = Open(full_directory_);
+  }
+  EXPECT_FALSE(io::Exists(readers));
+}
+
 // A process with this name that lives until the object goes.
 class NamedProcess {
  public:

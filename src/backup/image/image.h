@@ -91,6 +91,11 @@ class Image {
   [[nodiscard]] virtual bool ShowsItsParts() const { return false; }
   // Bytes of the files that it shows, those of pg_wal aside, as far as nothing but their lists has to be read for it.
   [[nodiscard]] virtual Result<uint64_t> LogicalBytes() const;
+  // For a process that was forked from the one that opened the image, and goes on with it: BeginReading before that one
+  // ends, EndReading when it ends itself without destroying the image. What the source's format wants to know of its
+  // readers is then told. Nothing is read after EndReading.
+  virtual void BeginReading() const {}
+  virtual void EndReading() const {}
 };
 
 // The whole of a file, links followed; more than `limit` bytes is kUnsupported. For the small files that say what a

@@ -38,6 +38,8 @@ class ImageWithFiles final : public Image {
   }
   // The base's: what was added is watched by whoever opens it.
   Status VisitParts(const PartVisitor& visit) const override { return base_->VisitParts(visit); }
+  void BeginReading() const override { base_->BeginReading(); }
+  void EndReading() const override { base_->EndReading(); }
 
  private:
   // The children of one directory that the base does not have: an added file, or a directory on the way to one.

@@ -77,6 +77,8 @@ Status Session::MakeVolume() {
              worker::StartWorker(
                  *volume, mount_,
                  {.log_file = directory_.worker_log(),
+                  .on_start = [image = request_.image] { image->BeginReading(); },
+                  .on_end = [image = request_.image] { image->EndReading(); },
                   .on_parent_death = [path = directory_.path()] { static_cast<void>(EndServerOf(path)); },
                   .after_parent_death = [path = directory_.path()] { static_cast<void>(RemoveSession(path)); }}));
   steps_.Mark("mount");

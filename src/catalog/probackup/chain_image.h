@@ -28,6 +28,13 @@ class ChainImage final : public image::Image {
   // Of each backup its content as backup.control says it, its list and its page header map; then the stored files.
   Status VisitParts(const image::PartVisitor& visit) const override;
   [[nodiscard]] Result<uint64_t> LogicalBytes() const override { return reader_->ListedBytes(external_); }
+  // The process that goes on with it is registered as a reader too.
+  void BeginReading() const override {
+    if (lock_) lock_->KeepForThisProcess();
+  }
+  void EndReading() const override {
+    if (lock_) lock_->Release();
+  }
 
  private:
   Result<uint32_t> Find(std::string_view path) const;

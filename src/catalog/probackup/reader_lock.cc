@@ -30,6 +30,7 @@ constexpr mode_t kLockMode = 0644;
 constexpr uint64_t kLimit = 1 << 20;
 constexpr auto kPatience = 3s;
 constexpr auto kPause = 10ms;
+constexpr pid_t kReleased = -1;  // a read that is late registers nobody any more
 
 // A catalog that cannot be written to, for want of rights or of space, is read without a lock.
 bool CannotBeWritten(const Error& error) {
@@ -158,8 +159,12 @@ Result<std::unique_ptr<ReaderLock>> ReaderLock::Take(std::vector<std::string> ba
   return lock;
 }
 
-ReaderLock::~ReaderLock() {
+ReaderLock::~ReaderLock() { Release(); }
+
+void ReaderLock::Release() {
+  const std::lock_guard guard(mutex_);
   if (holder_.load() != ::getpid()) return;
+  holder_.store(kReleased);
   for (const auto& backup : backups_) {
     if (!io::Exists(JoinPath(backup, kReaders))) continue;
     const auto taken_back = SetRegistered(backup, false);
@@ -168,9 +173,13 @@ ReaderLock::~ReaderLock() {
 }
 
 void ReaderLock::KeepForThisProcess() {
-  if (holder_.load(std::memory_order_relaxed) == ::getpid()) return;
+  const auto is_settled = [this] {
+    const pid_t holder = holder_.load(std::memory_order_relaxed);
+    return holder == ::getpid() || holder == kReleased;
+  };
+  if (is_settled()) return;
   const std::lock_guard lock(mutex_);
-  if (holder_.load() == ::getpid()) return;
+  if (is_settled()) return;
   if (const auto registered = Register(); !registered) {
     log::Warning("no reader's lock: {}", registered.error().message());
     holder_.store(::getpid());

@@ -27,6 +27,8 @@ class ReaderLock {
 
   // A process that was forked from the one that registered registers too, at the first call. Costs one system call.
   void KeepForThisProcess();
+  // What the destructor does, for a process that ends without it. The last call.
+  void Release();
 
  private:
   explicit ReaderLock(std::vector<std::string> backups) : backups_(std::move(backups)) {}

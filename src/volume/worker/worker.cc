@@ -49,6 +49,7 @@ class Service {
     if (!options_.log_file.empty()) PGS_TRY(log::ToFile(options_.log_file));
     parent_ = io::UniqueFd(static_cast<int>(::syscall(SYS_pidfd_open, parent, 0)));
     if (!parent_.valid() || ::getppid() != parent) return Fail(ErrorCode::kCancelled, "the parent is gone");
+    if (options_.on_start) options_.on_start();
     sigset_t terminate;
     sigemptyset(&terminate);
     sigaddset(&terminate, SIGTERM);
@@ -72,6 +73,7 @@ class Service {
     if (cause == Cause::kParentDied && options_.on_parent_death) options_.on_parent_death();
     if (const auto removed = session_->Unmount(); !removed) log::Error("{}", removed.error().message());
     if (cause == Cause::kParentDied && options_.after_parent_death) options_.after_parent_death();
+    if (options_.on_end) options_.on_end();
     ::_exit(0);
   }
 
@@ -110,6 +112,7 @@ class Service {
                            pid_t parent, io::UniqueFd lifetime, io::UniqueFd report) {
   Service service(volume, mount, options, std::move(lifetime));
   if (const auto started = service.Start(parent); !started) {
+    if (options.on_end) options.on_end();
     SendError(report.get(), started.error());
     ::_exit(1);
   }

@@ -26,6 +26,9 @@ struct WorkerOptions {
   // those with it were opened by this program (a volume's files, locks) and stay, so a lock is held as long as the
   // worker lives.
   std::vector<int> keep_open;
+  // Run by the worker before it says that it serves, and as the last thing whatever ended it.
+  std::function<void()> on_start;
+  std::function<void()> on_end;
   // Run by the worker when the parent ended without Stop. First, while the mount is still served: end who uses it.
   std::function<void()> on_parent_death;
   // Then, once it is unmounted: remove what is left of the parent's.
