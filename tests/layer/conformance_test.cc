@@ -1,6 +1,11 @@
-// Volume passes the conformance suite, whether the files were written to it or come from the image.
+// Volume passes the conformance suite, whether the files were written to it or come from the image, and behind a graft.
+#include <tuple>
+#include <utility>
+
 #include "tests/layer/volume_fixture.h"
+#include "tests/support/memory_file_system.h"
 #include "tests/vfs/conformance/suite.h"
+#include "volume/vfs/grafted_file_system.h"
 
 namespace pgstrata::layer {
 namespace {
@@ -55,6 +60,19 @@ std::unique_ptr<vfs::FileSystem> FrozenAndReopened(const vfs::Tree& tree, const 
   return OpenVolume(std::make_shared<test::MemoryImage>(), {place.path() + "/0", place.path() + "/1"});
 }
 
+// With something else grafted into its root.
+class GraftedVolume : private std::pair<std::unique_ptr<vfs::FileSystem>, test::MemoryFileSystem>,
+                      public vfs::GraftedFileSystem {
+ public:
+  explicit GraftedVolume(std::unique_ptr<vfs::FileSystem> volume)
+      : pair(std::piecewise_construct, std::forward_as_tuple(std::move(volume)), std::forward_as_tuple()),
+        GraftedFileSystem(*first, {{.name = ".graft", .file_system = &second, .listed = false}}) {}
+};
+
+std::unique_ptr<vfs::FileSystem> BehindAGraft(const vfs::Tree& tree, const test::ScratchDirectory& place) {
+  return std::make_unique<GraftedVolume>(Written(tree, place));
+}
+
 }  // namespace
 }  // namespace pgstrata::layer
 
@@ -68,7 +86,8 @@ INSTANTIATE_TEST_SUITE_P(Volume, FileSystemConformance,
                                            FileSystemFactory{"DurableFromImage", layer::DurableFromImage},
                                            FileSystemFactory{"Reopened", layer::Reopened},
                                            FileSystemFactory{"Frozen", layer::Frozen},
-                                           FileSystemFactory{"FrozenAndReopened", layer::FrozenAndReopened}),
+                                           FileSystemFactory{"FrozenAndReopened", layer::FrozenAndReopened},
+                                           FileSystemFactory{"BehindAGraft", layer::BehindAGraft}),
                          [](const auto& tested) { return tested.param.name; });
 
 }  // namespace pgstrata::vfs

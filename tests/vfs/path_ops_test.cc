@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/support/memory_file_system.h"
+#include "tests/vfs/conformance/suite.h"
 #include "volume/vfs/errno_map.h"
 
 namespace pgstrata::vfs {
@@ -11,8 +12,6 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-
-constexpr Owner kOwner{1000, 1001};
 
 class PathOpsTest : public ::testing::Test {
  protected:

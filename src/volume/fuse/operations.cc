@@ -75,7 +75,7 @@ void ReplyEntry(fuse_req_t request, const vfs::FsResult<vfs::Attributes>& attrib
   entry.ino = attributes->inode.value;
   entry.attr = ToStat(*attributes);
   entry.attr_timeout = kCacheSeconds;
-  entry.entry_timeout = kCacheSeconds;
+  entry.entry_timeout = attributes->passing ? 0 : kCacheSeconds;
   vfs::FileSystem& file_system = FileSystemOf(request);
   if (fuse_reply_entry(request, &entry) == -ENOENT) file_system.Forget(attributes->inode, 1);
 }

@@ -5,7 +5,7 @@
 //     (closing still writes back what is dirty in the file: the kernel does that before it would ask for FLUSH).
 //   - Write-back cache, kept over opens. The kernel owns size and modification time and computes O_APPEND's offset.
 //   - Entries, attributes and absent names are valid for an hour: only this mount changes the FileSystem, so what the
-//     kernel remembers is always right.
+//     kernel remembers is always right. Of an entry that is `passing` only the attributes are.
 // A FileSystem is therefore served by one Session at a time, and changed through it only while it is served.
 #pragma once
 

@@ -50,6 +50,8 @@ struct Attributes {
   timespec accessed{};
   timespec modified{};
   timespec changed{};
+  // The name may stand for another inode the next time, and nobody is to remember which one it was.
+  bool passing = false;
 };
 
 struct AttributeChange {
