@@ -69,6 +69,29 @@ class DurableTest : public ::testing::Test {
   std::unique_ptr<Volume> volume_;
 };
 
+TEST_F(DurableTest, UnsafeSyncsPromiseNothingAndFlushDoes) {
+  Open();
+  volume_.reset();
+  const auto open_unsafe = [&] {
+    auto volume = Volume::Open({.image = image_, .layers = layers_, .owner = kShownOwner, .unsafe_syncs = true});
+    ASSERT_TRUE(volume.has_value()) << volume.error().message();
+    volume_ = *std::move(volume);
+  };
+  open_unsafe();
+  Write("base/2", 0, "TWO");
+  Sync("base/2");
+  SyncDirectory();
+  EXPECT_EQ(Content("base/2"), "TWO");
+  Reopen();
+  EXPECT_EQ(Content("base/2"), "two");
+  volume_.reset();
+  open_unsafe();
+  Write("base/2", 0, "TWO");
+  EXPECT_TRUE(volume_->Close().has_value());
+  Reopen();
+  EXPECT_EQ(Content("base/2"), "TWO");
+}
+
 TEST_F(DurableTest, WhatWasSyncedIsThereAndWhatWasNotIsOld) {
   Open();
   Write("base/1", kBlock, "synced");

@@ -56,7 +56,10 @@ struct StackOptions {
   size_t max_open_files = 0;  // as in VolumeOptions
   // Every change is EROFS; nothing is written and no lock is taken. Nobody may write the topmost layer meanwhile.
   bool read_only = false;
-  size_t own_from = 0;              // Limit bounds the layers from this index on
+  size_t own_from = 0;  // Limit bounds the layers from this index on
+  // Sync and SyncDirectory succeed at once, and promise nothing: only Flush and Close make anything durable. After a
+  // crash the volume holds a mixture of old and new that no moment ever had.
+  bool unsafe_syncs = false;
   LayerStorage* storage = nullptr;  // null: the file system of this machine
 };
 
@@ -103,6 +106,7 @@ class Volume final : public vfs::FileSystem {
                                                  vfs::Owner owner);
 
   [[nodiscard]] VolumeStatistics Statistics() const;
+  [[nodiscard]] const image::Image& image() const { return *image_; }
 
   vfs::FsResult<vfs::Attributes> Lookup(vfs::Inode parent, std::string_view name) override;
   void Forget(vfs::Inode inode, uint64_t references) override;
@@ -164,6 +168,7 @@ class Volume final : public vfs::FileSystem {
   // Constant after construction; each is safe from several threads.
   const std::shared_ptr<const image::Image> image_;
   const bool read_only_;
+  const bool unsafe_syncs_;
   Counters counters_;
   OpenFiles open_files_;
   LayerStack stack_;

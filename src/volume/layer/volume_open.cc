@@ -107,6 +107,7 @@ Result<std::vector<LayerFile>> ReadLayers(LayerStorage& storage, const StackOpti
 struct Volume::Parts {
   std::shared_ptr<const image::Image> image;
   bool read_only = false;
+  bool unsafe_syncs = false;
   bool durable = false;
   size_t max_open_files = 0;
   vfs::Owner owner;
@@ -117,6 +118,7 @@ struct Volume::Parts {
 Volume::Volume(Parts parts)
     : image_(std::move(parts.image)),
       read_only_(parts.read_only),
+      unsafe_syncs_(parts.unsafe_syncs),
       open_files_(parts.max_open_files != 0 ? parts.max_open_files : DefaultOpenFiles()),
       stack_(parts.durable, parts.own_from),
       journal_(stack_),
@@ -171,6 +173,7 @@ Result<std::unique_ptr<Volume>> Volume::OpenStack(StackOptions options, const im
   std::unique_ptr<Volume> volume(
       new Volume({.image = std::move(options.image),
                   .read_only = options.read_only,
+                  .unsafe_syncs = options.unsafe_syncs,
                   .durable = !options.read_only,
                   .max_open_files = options.max_open_files,
                   .owner = options.owner,

@@ -27,7 +27,7 @@ vfs::FsStatus Volume::SyncLog(uint64_t position) {
 vfs::FsStatus Volume::Sync(vfs::Inode inode, bool data_only) {
   const auto found = Find(inode);
   if (!found) return std::unexpected(found.error());
-  if (!stack_.durable()) return {};
+  if (!stack_.durable() || unsafe_syncs_) return {};
   Node& node = **found;
   uint64_t position = 0;
   if (node.content) {
@@ -41,7 +41,7 @@ vfs::FsStatus Volume::Sync(vfs::Inode inode, bool data_only) {
 vfs::FsStatus Volume::SyncDirectory(vfs::Inode inode) {
   const auto node = FindDirectory(inode);
   if (!node) return std::unexpected(node.error());
-  if (!stack_.durable()) return {};
+  if (!stack_.durable() || unsafe_syncs_) return {};
   journal_.RecordAttributes(**node);
   return SyncLog(stack_.end());
 }
