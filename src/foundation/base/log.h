@@ -1,10 +1,11 @@
 // The log: the one global of the program. Commands write steps and errors to their own streams; this is for what a
-// process without a terminal (a worker) has to say. Until ToFile is called it goes to standard error, warnings and
-// errors only. Write and what calls it are safe from several threads.
+// process without a terminal (a worker) has to say. Until ToFile or To is called it goes to standard error, warnings
+// and errors only. Write and what calls it are safe from several threads.
 #pragma once
 
 #include <fmt/core.h>
 
+#include <functional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -15,8 +16,13 @@ namespace pgstrata::log {
 
 enum class Level { kDebug, kInfo, kWarning, kError };
 
-// Sends the log to the end of the file at `path`, each line flushed. Call it before other threads log.
-Status ToFile(const std::string& path);
+// Sends the log, from `lowest` on, to the end of the file at `path`, each line flushed. Call it before other threads
+// log.
+Status ToFile(const std::string& path, Level lowest = Level::kInfo);
+// Hands each message to `sink` instead, one thread at a time.
+void To(std::function<void(Level, std::string_view)> sink, Level lowest = Level::kInfo);
+// "info".
+std::string_view LevelName(Level level);
 void Write(Level level, std::string_view message);
 
 template <typename... Args>
