@@ -52,7 +52,13 @@ pid_t ParsePid(std::string_view text) {
   return number && *number <= kLargest ? static_cast<pid_t>(*number) : 0;
 }
 
-bool IsAlive(pid_t process) { return ::kill(process, 0) == 0 || errno == EPERM; }
+// What has ended and nobody has waited for yet (a container's init may never do) has no use for a backup.
+bool IsZombie(pid_t process) {
+  const auto stat = io::ReadWholeFile(io::ProcPath(process, "stat"), kLimit);
+  return stat && stat->substr(stat->find_last_of(')') + 1).starts_with(" Z");
+}
+
+bool IsAlive(pid_t process) { return (::kill(process, 0) == 0 || errno == EPERM) && !IsZombie(process); }
 
 // A number is used again: only a living program that takes such locks holds one.
 bool MayHold(pid_t process) {
