@@ -14,5 +14,6 @@ int main(int argc, char** argv) {
   while (fd >= 0 && fd <= STDERR_FILENO) fd = ::open("/dev/null", O_RDWR);
   if (fd > STDERR_FILENO) ::close(fd);
   pgstrata::cli::Output output{.out = std::cout, .err = std::cerr};
-  return pgstrata::cli::RunProgram(std::vector<std::string>(argv + 1, argv + argc), output);
+  return pgstrata::cli::RunProgram(std::vector<std::string>(argv + 1, argv + argc), output,
+                                   argc > 0 ? argv[0] : "pgstrata");
 }

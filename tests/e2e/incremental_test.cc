@@ -74,5 +74,27 @@ TEST_F(Incremental, LostFileOfAnOlderBackupFailsOnlyWhatNeedsIt) {
               HasSubstr("block 0 of \"" + path + "\": the backup \"" + Backup("incr1") + "\" lacks"));
 }
 
+TEST_F(Incremental, AMountRemembersTheChainThatWasNamed) {
+  const std::string mnt = directory_.MakeDirectory("mnt");
+  const std::string elsewhere = directory_.MakeDirectory("with,comma");
+  for (const char* name : {"full", "incr1"}) {
+    ASSERT_TRUE(io::Rename(Backup(name), elsewhere + '/' + name).has_value());
+  }
+  const std::string diff = directory_.Path("diff");
+  const auto pgstrata = [&](const std::vector<std::string>& arguments) {
+    const auto run = program_.Run(arguments);
+    EXPECT_EQ(run.status.AsShell(), 0) << run.standard_error;
+  };
+  const auto version = [&] { return io::RunAndCapture({.argv = {"/bin/cat", mnt + "/PG_VERSION"}})->standard_output; };
+  pgstrata({"mount", Backup("incr2"), mnt, "--diff-dir", diff, "--chain", elsewhere});
+  pgstrata({"unmount", mnt});
+  pgstrata({"mount", Backup("incr2"), mnt, "--diff-dir", diff});
+  EXPECT_EQ(version(), "17\n");
+  pgstrata({"unmount", mnt});
+  pgstrata({"mount", "-D", mnt, "-d", diff});
+  EXPECT_EQ(version(), "17\n");
+  pgstrata({"unmount", mnt});
+}
+
 }  // namespace
 }  // namespace pgstrata::test

@@ -86,7 +86,7 @@ TEST_P(MountsAs, AKilledProcessLeavesErrorsAndWhatWasSynced) {
   EXPECT_THAT(Failure(74, {"stat", mnt()}), AllOf(HasSubstr("died"), HasSubstr("unmount --force")));
   EXPECT_THAT(Done({"stat", diff()}), AllOf(HasSubstr(mnt()), HasSubstr("died"), HasSubstr("unmount --force")));
   EXPECT_EQ(Stat(diff())["mountpoint"], mnt());
-  EXPECT_THAT(Failure(75, {"cleanup", "--force", diff()}), HasSubstr("unmount --force"));
+  EXPECT_THAT(Failure(75, {"cleanup", "--yes", diff()}), HasSubstr("unmount --force"));
   EXPECT_THAT(Mount(), HasSubstr("changes go on"));
   EXPECT_EQ(Read("synced"), "kept");
   KillWorker();
@@ -145,12 +145,12 @@ TEST_P(MountsAs, ReadOnlyNeedsNoDiffDirectoryAndLeavesNothing) {
   EXPECT_TRUE(io::ListDirectory(program_.home() + "/mounts")->empty());
 }
 
-TEST_P(MountsAs, CleanupAsksOrWantsForce) {
+TEST_P(MountsAs, CleanupAsksOrIsToldNotTo) {
   Mount();
-  EXPECT_THAT(Failure(75, {"cleanup", "--force", diff()}), AllOf(HasSubstr("mounted at"), HasSubstr(mnt())));
+  EXPECT_THAT(Failure(75, {"cleanup", "--yes", diff()}), AllOf(HasSubstr("mounted at"), HasSubstr(mnt())));
   Unmount();
-  EXPECT_THAT(Failure(64, {"cleanup", diff()}), AllOf(HasSubstr("--force"), HasSubstr(Backup())));
-  Done({"cleanup", "--force", diff()});
+  EXPECT_THAT(Failure(64, {"cleanup", diff()}), AllOf(HasSubstr("--yes"), HasSubstr("--force"), HasSubstr(Backup())));
+  Done({"cleanup", "--yes", diff()});
   EXPECT_FALSE(io::Exists(diff()));
   EXPECT_EQ(Failure(66, {"cleanup", "--force", diff()}).empty(), false);
   const std::string other = program_.directory().MakeDirectory("other");
@@ -238,7 +238,7 @@ TEST_F(Mounts, ANewerFormatIsRefusedByNumber) {
   Mount();
   Unmount();
   std::string record = io::ReadWholeFile(diff() + "/pgstrata.json").value();
-  record.replace(record.find("\"version\": 1"), 12, "\"version\": 7");
+  record.replace(record.find("\"version\": 2"), 12, "\"version\": 7");
   ASSERT_TRUE(io::WriteWholeFile(diff() + "/pgstrata.json", record));
   EXPECT_THAT(Failure(69, {"mount", Backup(), mnt(), "--diff-dir", diff()}), HasSubstr("version 7"));
   ASSERT_TRUE(io::WriteWholeFile(diff() + "/pgstrata.json", "{\"format\": 1}"));

@@ -324,7 +324,7 @@ TEST_F(KeptWorkerTest, StatCountsAndResets) {
   auto client = Connect();
   // A request is counted after it was answered.
   ASSERT_TRUE(Eventually(
-      [&] { return client.Stat()->at("requests").value("write", codec::Json()).value("bytes", 0) == 100'000; }));
+      [&] { return client.Stat()->at("requests").value("write", codec::Json::object()).value("bytes", 0) == 100'000; }));
   const auto stat = client.Stat();
   ASSERT_TRUE(stat.has_value()) << stat.error().message();
   EXPECT_EQ(stat->at("pid"), worker.process.pid());
@@ -447,11 +447,73 @@ TEST_F(KeptWorkerTest, ItDoesNotUnmountWhatCannotBeMadeDurable) {
   ExpectNothingLeft();
 }
 
+// What a process of the machine reads: a process must not use a mount that it may have to wait for.
+std::string Shell(const std::string& command) {
+  const auto run = io::RunAndCapture({.argv = {"/bin/sh", "-c", command}});
+  return run ? run->standard_output + run->standard_error : run.error().message();
+}
+
+TEST_F(KeptWorkerTest, ShowsItselfWhereTheRootDoesNotListIt) {
+  options_.show_status = true;
+  KeptWorker worker = Start();
+  ASSERT_TRUE(io::WriteWholeFile(in_mount("file"), "content").has_value());
+  EXPECT_EQ(Shell("ls -A " + mountpoint_), "file\n");
+  EXPECT_EQ(Shell("find " + mountpoint_ + " -name '.pg*'"), "");
+  EXPECT_EQ(Shell("ls -A " + in_mount(".pgstrata")), "stat\nworker.log\nworker.pid\n");
+  EXPECT_EQ(Shell("cat " + in_mount(".pgstrata/worker.pid")), std::to_string(worker.process.pid()) + '\n');
+  EXPECT_THAT(Shell("cat " + in_mount(".pgstrata/worker.log")), HasSubstr("is mounted at"));
+  EXPECT_THAT(Shell("cat " + in_mount(".pgstrata/stat")), HasSubstr("source    /backups/monday"));
+  EXPECT_THAT(Shell("rm -rf " + in_mount(".pgstrata")), HasSubstr("not permitted"));
+  EXPECT_THAT(Shell("mkdir " + in_mount(".pgstrata")), HasSubstr("exists"));
+  EXPECT_TRUE(Connect().Quit().has_value());
+}
+
+TEST_F(KeptWorkerTest, WhatItShowsOfItselfIsNeverOld) {
+  options_.show_status = true;
+  KeptWorker worker = Start();
+  const std::string command = "grep '^getattr\\|^lookup' " + in_mount(".pgstrata/stat");
+  const std::string first = Shell(command);
+  EXPECT_NE(Shell(command), first);
+  EXPECT_EQ(Shell("stat -c %s " + in_mount(".pgstrata/worker.pid")),
+            std::to_string(std::to_string(worker.process.pid()).size() + 1) + '\n');
+}
+
+TEST_F(KeptWorkerTest, LogsInJsonWhereThatIsWanted) {
+  options_.log_style = {.format = LogStyle::Format::kJson, .debug = true};
+  KeptWorker worker = Start();
+  EXPECT_TRUE(Connect().Quit().has_value());
+  const std::string log = io::ReadWholeFile(options_.log_file).value();
+  std::string messages;
+  for (const auto line : SplitLines(log)) {
+    const auto json = codec::ParseJson(line);
+    ASSERT_TRUE(json.has_value()) << line;
+    EXPECT_EQ((*json)["pid"], worker.process.pid());
+    messages += (*json)["level"].get<std::string>() + ' ' + (*json)["message"].get<std::string>() + '\n';
+  }
+  EXPECT_THAT(messages, HasSubstr("info \"/backups/monday\" is mounted at"));
+  EXPECT_THAT(messages, HasSubstr("debug asked to quit"));
+}
+
+TEST_F(KeptWorkerTest, TellsWhenItBeginsAndThatItEndedInOrderOrNot) {
+  const std::string begun = directory_.path() + "/begun";
+  const std::string ended = directory_.path() + "/ended";
+  volume_.enter = [&] { static_cast<void>(io::WriteWholeFile(begun, std::to_string(::getpid()))); };
+  volume_.leave = [&] { static_cast<void>(io::RemoveFile(begun)); };
+  options_.after_end = [&](bool clean) { static_cast<void>(io::WriteWholeFile(ended, clean ? "clean" : "cut")); };
+  for (const bool force : {false, true}) {
+    KeptWorker worker = Start();
+    EXPECT_EQ(io::ReadWholeFile(begun).value(), std::to_string(worker.process.pid()));
+    EXPECT_TRUE(Connect().Quit(force).has_value());
+    EXPECT_FALSE(io::Exists(begun));
+    EXPECT_EQ(io::ReadWholeFile(ended).value(), force ? "cut" : "clean");
+  }
+}
+
 TEST_F(KeptWorkerTest, CallsBackBeforeItUnmountsAndAfterTheEnd) {
   const std::string first = directory_.path() + "/first";
   const std::string second = directory_.path() + "/second";
   options_.before_unmount = [&] { static_cast<void>(io::WriteWholeFile(first, Mounted() ? "mounted" : "gone")); };
-  options_.after_end = [&] { static_cast<void>(io::WriteWholeFile(second, Mounted() ? "mounted" : "gone")); };
+  options_.after_end = [&](bool) { static_cast<void>(io::WriteWholeFile(second, Mounted() ? "mounted" : "gone")); };
   KeptWorker worker = Start();
   EXPECT_TRUE(Connect().Quit().has_value());
   EXPECT_EQ(io::ReadWholeFile(first).value(), "mounted");

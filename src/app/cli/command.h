@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "app/cli/command_line.h"
@@ -27,7 +28,8 @@ void AddOpenCommand(CommandLine& line, std::vector<std::string> trailing);
 // All of them.
 void AddCommands(CommandLine& line, const std::vector<std::string>& trailing);
 
-// Parses and runs; errors are printed to `output.err`. Returns the exit status (docs/exit-status.md).
-int RunProgram(std::vector<std::string> arguments, Output& output);
+// Parses and runs; errors are printed to `output.err`. Returns the exit status (docs/exit-status.md). `called` is the
+// name that the program was called by (argv[0]): as pbkfs it knows pbkfs's ways (docs/pbkfs.md).
+int RunProgram(std::vector<std::string> arguments, Output& output, std::string_view called = "pgstrata");
 
 }  // namespace pgstrata::cli

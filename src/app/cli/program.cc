@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cstdlib>
 #include <ostream>
 #include <variant>
 
@@ -33,6 +34,31 @@ std::vector<std::string> TakeTrailing(std::vector<std::string>& arguments) {
   return trailing;
 }
 
+// pbkfs has `--wait` as a flag; `--wait SECONDS` is what --timeout was called at first.
+void TakeWaitApart(std::vector<std::string>& arguments) {
+  for (size_t i = 1; i < arguments.size(); ++i) {
+    const bool seconds_follow = i + 1 < arguments.size() && ParseDecimal(arguments[i + 1]);
+    if (arguments[i] == "--wait" && seconds_follow) arguments[i] = "--timeout";
+    if (arguments[i].starts_with("--wait=")) arguments[i].replace(0, std::string_view("--wait").size(), "--timeout");
+  }
+}
+
+// As pbkfs documents it: the environment can ask for a verbose log too.
+bool EnvironmentWantsDebug() {
+  const char* level = std::getenv("RUST_LOG");
+  return level != nullptr && (std::string_view(level).contains("debug") || std::string_view(level).contains("trace"));
+}
+
+// The same words under the names that others have for them.
+std::vector<std::string> AsOurs(std::vector<std::string> arguments, std::string_view called) {
+  if (arguments.empty()) return arguments;
+  if (arguments.front() == "umount") arguments.front() = "unmount";
+  if (arguments.front() != "mount") return arguments;
+  TakeWaitApart(arguments);
+  if (SplitLast(called).second == "pbkfs" && EnvironmentWantsDebug()) arguments.emplace_back("--debug");
+  return arguments;
+}
+
 }  // namespace
 
 void AddCommands(CommandLine& line, const std::vector<std::string>& trailing) {
@@ -49,8 +75,8 @@ void AddCommands(CommandLine& line, const std::vector<std::string>& trailing) {
   AddDemoCommand(line);
 }
 
-int RunProgram(std::vector<std::string> arguments, Output& output) {
-  if (!arguments.empty() && arguments.front() == "umount") arguments.front() = "unmount";
+int RunProgram(std::vector<std::string> arguments, Output& output, std::string_view called) {
+  arguments = AsOurs(std::move(arguments), called);
   CommandLine line("Every PostgreSQL backup is a database you can open", "pgstrata " PGSTRATA_VERSION,
                    "pgstrata COMMAND --help describes a command. Exit statuses: docs/exit-status.md.");
   AddCommands(line, TakeTrailing(arguments));

@@ -11,9 +11,11 @@
 namespace pgstrata::cli {
 namespace {
 
+constexpr const char* kSourceText = "A backup: the directory of a cluster or of its tar files, or one in a catalog";
+constexpr const char* kForceText = "Open what its catalog calls damaged, or what a newer program made";
+
 void AddSource(Command& command, SourceArguments& arguments) {
-  command.Required("SOURCE", arguments.source,
-                   "A backup: the directory of a cluster or of its tar files, or one in a catalog");
+  command.Required("SOURCE", arguments.source, kSourceText);
 }
 
 void AddWal(Command& command, SourceArguments& arguments) {
@@ -21,12 +23,12 @@ void AddWal(Command& command, SourceArguments& arguments) {
                      "A directory with more WAL, plain or compressed (repeatable)");
 }
 
-void AddReading(Command& command, SourceArguments& arguments) {
+void AddReading(Command& command, SourceArguments& arguments, const std::string& force_text = kForceText) {
   command.Repeatable("--chain", "PATHS", arguments.chain,
                      "What an incremental backup stands on, oldest first, with commas (default: searched beside it)");
   command.Option("--cipher-pass-file", "FILE", arguments.cipher_pass_file,
                  "A file with the passphrase of an encrypted catalog, or its pgbackrest.conf");
-  command.Flag("--force", arguments.force, "Open what its catalog calls damaged, or what a newer program made");
+  command.Flag("--force", arguments.force, force_text);
 }
 
 Result<size_t> Choose(const std::string& question, const std::vector<std::string>& choices) {
@@ -52,6 +54,13 @@ void AddFileReadingOptions(Command& command, SourceArguments& arguments) { AddRe
 void AddSourceArguments(Command& command, SourceArguments& arguments) {
   AddSource(command, arguments);
   AddReadingOptions(command, arguments);
+}
+
+void AddMountSourceArguments(Command& command, SourceArguments& arguments) {
+  command.Optional("SOURCE", arguments.source, kSourceText);
+  AddWal(command, arguments);
+  AddReading(command, arguments,
+             std::string(kForceText) + "; use a diff directory that an unsafe mount left without an orderly end");
 }
 
 void AddFileSourceArguments(Command& command, SourceArguments& arguments) {

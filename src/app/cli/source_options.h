@@ -20,6 +20,8 @@ struct SourceArguments {
 
 // SOURCE and all options that say how it is read.
 void AddSourceArguments(Command& command, SourceArguments& arguments);
+// The same for `mount`, which takes SOURCE in another form too (mount_places.h) and a mark of its own for damaged.
+void AddMountSourceArguments(Command& command, SourceArguments& arguments);
 // The same without --wal, for a command that reads files and no WAL.
 void AddFileSourceArguments(Command& command, SourceArguments& arguments);
 // All those options, for a command that names its source by an option.

@@ -85,6 +85,14 @@ std::vector<std::string> OlderThan(const probackup::Backup& backup, std::string_
 
 }  // namespace
 
+std::optional<ProbackupPlace> ProbackupPlaceOf(std::string_view path) {
+  const auto [instance, id] = SplitLast(path);
+  const auto [backups, instance_name] = SplitLast(instance);
+  const auto [catalog, between] = SplitLast(backups);
+  if (between != "backups" || catalog.empty() || instance_name.empty() || id.empty()) return std::nullopt;
+  return ProbackupPlace{.catalog = std::string(catalog), .instance = std::string(instance_name), .id = std::string(id)};
+}
+
 // Other directories may have "backups" and "wal" in them too: it takes a backup to be a catalog.
 bool IsProbackupPath(const std::string& path) {
   if (probackup::FindBackupAt(path)) return true;

@@ -1,7 +1,9 @@
 // A backup in a pg_probackup catalog as a source.
 #pragma once
 
+#include <optional>
 #include <string>
+#include <string_view>
 
 #include "backup/source/source.h"
 #include "foundation/base/error.h"
@@ -15,5 +17,14 @@ Result<ResolvedSource> ResolveProbackup(const std::string& rest, const SourceReq
 
 // Whether this path names a catalog, an instance or a backup of one, or a place in a backup.
 bool IsProbackupPath(const std::string& path);
+
+// The parts of the name pg_probackup:CATALOG/INSTANCE/ID.
+struct ProbackupPlace {
+  std::string catalog;
+  std::string instance;
+  std::string id;  // the name of the backup's directory
+};
+// Of CATALOG/backups/INSTANCE/ID, whether anything lies there or not; nothing of other paths.
+std::optional<ProbackupPlace> ProbackupPlaceOf(std::string_view path);
 
 }  // namespace pgstrata::source

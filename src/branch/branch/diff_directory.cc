@@ -23,14 +23,17 @@ namespace {
 using codec::Json;
 
 constexpr const char* kFormat = "pgstrata-diff";
-constexpr uint64_t kVersion = 1;
+constexpr uint64_t kVersion = 2;
 constexpr const char* kRecordFile = "pgstrata.json";
 constexpr const char* kNewRecordFile = "pgstrata.json.new";  // io::ReplaceFile's
 constexpr const char* kLockFile = "lock";
+constexpr const char* kDirtyFile = "dirty";
+constexpr const char* kNewDirtyFile = "dirty.new";
 
 bool IsOurs(std::string_view name) {
-  return name == kRecordFile || name == kNewRecordFile || name == kLockFile || name == "control" ||
-         name == "worker.log" || name.starts_with("layer-");
+  return name == kRecordFile || name == kNewRecordFile || name == kNewDirtyFile || name == kLockFile ||
+         name == "control" || name == "worker.log" || name == kDirtyFile || name == kPassingWal ||
+         name.starts_with("layer-");
 }
 
 Json ToJson(const DiffRecord& record) {
@@ -39,14 +42,18 @@ Json ToJson(const DiffRecord& record) {
   json["version"] = kVersion;
   Json& source = json["source"];
   source["given"] = record.origin.given;
+  source["name"] = record.origin.name;
   source["path"] = record.origin.path;
   source["wal"] = record.origin.wal;
+  source["chain"] = record.origin.chain;
+  source["cipher_pass_file"] = record.origin.cipher_pass_file;
   source["system_identifier"] = std::to_string(record.origin.system_identifier);
   source["major_version"] = record.origin.major_version;
   source["pg_control_sha256"] = record.origin.control_file;
   json["user"] = record.user;
   json["wal_files"] = record.wal_files;
   json["layers"] = record.layers;
+  json["no_wal"] = record.no_wal;
   return json;
 }
 
@@ -69,11 +76,28 @@ class RecordReader {
     ok_ = ok_ && member != object.end() && member->is_number_unsigned();
     return ok_ ? member->get<uint64_t>() : 0;
   }
+  bool Truth(const Json& object, const char* name) {
+    const auto member = object.find(name);
+    ok_ = ok_ && member != object.end() && member->is_boolean();
+    return ok_ && member->get<bool>();
+  }
   [[nodiscard]] bool ok() const { return ok_; }
 
  private:
   bool ok_ = true;
 };
+
+void ReadSinceVersion2(RecordReader& reader, const Json& json, const Json& source, uint64_t version,
+                       DiffRecord& record) {
+  if (version < 2) {
+    record.origin.name = record.origin.path;
+    return;
+  }
+  record.origin.name = reader.Text(source, "name");
+  record.origin.chain = reader.Texts(source, "chain");
+  record.origin.cipher_pass_file = reader.Text(source, "cipher_pass_file");
+  record.no_wal = reader.Truth(json, "no_wal");
+}
 
 Result<DiffRecord> ParseRecord(const std::string& text, const std::string& path) {
   const auto damaged = [&] { return Fail(ErrorCode::kCorrupt, Quoted(path) + " is damaged"); };
@@ -81,9 +105,9 @@ Result<DiffRecord> ParseRecord(const std::string& text, const std::string& path)
   RecordReader reader;
   if (!json || !json->is_object() || reader.Text(*json, "format") != kFormat) return damaged();
   const uint64_t version = reader.Number(*json, "version");
-  if (reader.ok() && version != kVersion) {
+  if (reader.ok() && (version < 1 || version > kVersion)) {
     return Fail(Error(ErrorCode::kUnsupported, Quoted(path) + " is of version " + std::to_string(version) +
-                                                   "; this program knows version " + std::to_string(kVersion))
+                                                   "; this program knows versions 1 to " + std::to_string(kVersion))
                     .WithHint("use the pgstrata that made it, or a newer one"));
   }
   const auto source = json->find("source");
@@ -99,6 +123,7 @@ Result<DiffRecord> ParseRecord(const std::string& text, const std::string& path)
   record.user = reader.Text(*json, "user");
   record.wal_files = reader.Texts(*json, "wal_files");
   record.layers = reader.Texts(*json, "layers");
+  ReadSinceVersion2(reader, *json, *source, version, record);
   const bool layers_are_names = std::ranges::all_of(
       record.layers, [](const std::string& layer) { return layer.starts_with("layer-") && !layer.contains('/'); });
   if (!reader.ok() || !identifier || record.layers.empty() || !layers_are_names) return damaged();
@@ -196,6 +221,8 @@ Status CheckSameOrigin(const DiffOrigin& made_for, const DiffOrigin& now, bool m
   if (made_for.wal != now.wal) {
     return refuse("it was mounted with other --wal directories", "give the same ones, or none");
   }
+  const bool chain_differs = !made_for.chain.empty() && !now.chain.empty() && made_for.chain != now.chain;
+  if (chain_differs && !moved) return refuse("it was mounted with another --chain", "give the same one, or none");
   return {};
 }
 
@@ -217,6 +244,19 @@ Status DiffDirectory::Publish(const DiffRecord& record) {
   PGS_TRY(io::ReplaceFile(File(kRecordFile), codec::FormatJson(ToJson(record), 2) + '\n'));
   record_ = record;
   return {};
+}
+
+Status DiffDirectory::MarkDirty() {
+  return io::ReplaceFile(File(kDirtyFile), "mounted with --perf-unsafe, and not unmounted yet\n");
+}
+
+bool DiffDirectory::is_dirty() const { return io::Exists(File(kDirtyFile)); }
+
+Status ClearDirtyMark(const std::string& path) {
+  const std::string mark = JoinPath(path, kDirtyFile);
+  if (!io::Exists(mark)) return {};
+  PGS_TRY(io::RemoveFile(mark));
+  return io::SyncDirectory(path);
 }
 
 Status DiffDirectory::Abandon() {

@@ -16,8 +16,12 @@ namespace pgstrata::branch {
 // The backup that a diff directory was made for, as far as that can be told again.
 struct DiffOrigin {
   std::string given;             // the source as the user typed it
+  std::string name;              // what names it again, from any working directory
   std::string path;              // absolute, links resolved
   std::vector<std::string> wal;  // --wal, absolute
+  // Where --chain named what it stands on: those backups, the oldest first, absolute. Else they are looked for.
+  std::vector<std::string> chain;
+  std::string cipher_pass_file;  // absolute; empty: the passphrase, if it needs one, is found otherwise
   uint64_t system_identifier = 0;
   int major_version = 0;
   std::string control_file;  // SHA-256 of global/pg_control, in hexadecimal
@@ -29,6 +33,7 @@ struct DiffRecord {
   std::string user;                    // who is shown as the owner of the backup's files
   std::vector<std::string> wal_files;  // of the origin's WAL directories, the files that are shown in pg_wal
   std::vector<std::string> layers;     // names in the directory, lowest first
+  bool no_wal = false;                 // it was mounted with --no-wal: what is in it lacks its WAL
 };
 
 // kInvalidArgument, saying what differs, where `now` is not what `made_for` says. A source that was moved has another
@@ -48,6 +53,10 @@ class DiffDirectory {
   [[nodiscard]] const DiffRecord& record() const { return record_; }
   // Makes `record` durable; a new directory is whole after that.
   Status Publish(const DiffRecord& record);
+  // A mount whose syncs promise nothing marks the directory before it is shown (durable), and takes the mark back when
+  // it has ended in order.
+  Status MarkDirty();
+  [[nodiscard]] bool is_dirty() const;
   // Of a new one that was never shown to anybody: removes what was made of it.
   Status Abandon();
 
@@ -64,6 +73,11 @@ class DiffDirectory {
 };
 
 inline constexpr const char* kFirstLayer = "layer-1";
+// Where the WAL of a mount that keeps none lies while it is mounted.
+inline constexpr const char* kPassingWal = "wal.tmp";
+
+// Takes back the mark of MarkDirty; nothing there is success.
+Status ClearDirtyMark(const std::string& path);
 
 // Without the lock, and changing nothing. kNotFound where `path` is no diff directory.
 Result<DiffRecord> ReadDiffRecord(const std::string& path);

@@ -17,6 +17,8 @@
 #include "branch/branch/recovery_plan.h"
 #include "branch/branch/replayed_tablespaces.h"
 #include "branch/branch/safety.h"
+#include "branch/branch/volume_part.h"
+#include "foundation/base/log.h"
 #include "foundation/base/text.h"
 #include "foundation/io/directory.h"
 #include "foundation/io/process.h"
@@ -34,6 +36,10 @@ namespace {
 constexpr const char* kAutoConf = "postgresql.auto.conf";
 constexpr const char* kControlSocket = "control";
 constexpr const char* kWorkerLog = "worker.log";
+constexpr const char* kPgWal = "pg_wal";
+constexpr mode_t kPassableHome = 0711;  // servers of other commands run as another user
+constexpr size_t kOpenWalFiles = 64;
+constexpr std::chrono::hours kNever{24 * 365 * 100};
 constexpr std::string_view kReadOnlyPrefix = "mount-";
 
 bool IsBelow(const std::string& path, const std::string& directory) {
@@ -179,12 +185,18 @@ class Mounting {
     PGS_ASSIGN(recovery_, PlanRecovery(*request_.image, facts_, request_.wal_archives));
     PGS_TRY(read_only ? PrepareReadOnly() : PrepareDiff());
     PGS_ASSIGN(stack_.image, WithWal(request_.image, recovery_, facts_.control.wal_segment_size));
-    PGS_ASSIGN(const auto volume, OpenVolume());
-    return Start(*volume);
+    PGS_TRY(PlaceLog());
+    PGS_ASSIGN(volume_, OpenVolume());
+    if (request_.no_wal) PGS_TRY(SetWalAside(*volume_));
+    PGS_TRY(PublishDiff());
+    return Start(*volume_);
   }
 
   // After a Run that failed.
-  Status Abandon() { return diff_.Abandon(); }
+  Status Abandon() {
+    if (stack_.read_only) return io::RemoveTree(mounted_.directory);
+    return diff_.Abandon();
+  }
 
  private:
   // Nothing is made before its place is known to be a good one.
@@ -194,10 +206,15 @@ class Mounting {
     PGS_TRY(CheckPlaces(request_, mounted_.mountpoint, mounted_.directory));
     PGS_ASSIGN(diff_, DiffDirectory::Enter(mounted_.directory));
     PGS_TRY(RequireNoSurvivors(mounted_.directory));
+    PGS_TRY(io::RemoveTree(diff_.File(kPassingWal)));
     PGS_ASSIGN(record_.origin, DescribeOrigin(*request_.image, facts_));
     record_.origin.given = request_.source_given;
+    record_.origin.name = request_.source_name;
     record_.origin.path = request_.source_path;
     record_.origin.wal = request_.wal;
+    record_.origin.chain = request_.chain;
+    record_.origin.cipher_pass_file = request_.cipher_pass_file;
+    record_.no_wal = request_.no_wal;
     record_.layers = {kFirstLayer};
     mounted_.continued = !diff_.is_new();
     for (const auto& wal : recovery_.from_archives) record_.wal_files.push_back(wal.name);
@@ -209,6 +226,7 @@ class Mounting {
   }
 
   Status Continue(const DiffRecord& before) {
+    PGS_TRY(RequireTrusted(before));
     PGS_TRY(CheckSameOrigin(before.origin, record_.origin, request_.moved, mounted_.directory));
     // The volume has a history of its own now: WAL that came to the archive since belongs to another one.
     for (const auto& name : before.wal_files) {
@@ -224,8 +242,24 @@ class Mounting {
     return {};
   }
 
+  [[nodiscard]] Status RequireTrusted(const DiffRecord& before) const {
+    if (before.no_wal) {
+      return Fail(
+          Error(ErrorCode::kCorrupt, Quoted(mounted_.directory) +
+                                         " was mounted with --no-wal: the WAL of what is in it is gone, and it "
+                                         "cannot be mounted again")
+              .WithHint("name another --diff-dir; pgstrata cleanup " + mounted_.directory + " removes this one"));
+    }
+    if (!diff_.is_dirty() || request_.force) return {};
+    return Fail(Error(ErrorCode::kCorrupt, Quoted(mounted_.directory) +
+                                               " was mounted with --perf-unsafe and not unmounted in order: what is in "
+                                               "it may be damaged")
+                    .WithHint("name another --diff-dir, or look at what is left with --force"));
+  }
+
   Status PrepareReadOnly() {
     PGS_ASSIGN(const std::string home, HomeDirectory());
+    PGS_TRY(io::MakeDirectories(home, kPassableHome));
     PGS_TRY(io::MakeDirectories(home + "/mounts"));
     PGS_ASSIGN(const std::string mounts, io::ResolvePath(home + "/mounts"));
     PGS_ASSIGN(mounted_.mountpoint, ResolveFree(""));
@@ -247,9 +281,19 @@ class Mounting {
     return mountpoint;
   }
 
+  Status PlaceLog() {
+    log_file_ = JoinPath(mounted_.directory, kWorkerLog);
+    if (request_.log_file.empty()) return {};
+    PGS_ASSIGN(log_file_, PathOfMaybeMissing(request_.log_file));
+    if (!IsBelow(log_file_, mounted_.mountpoint)) return {};
+    return Fail(Error(ErrorCode::kInvalidArgument, "the log " + Quoted(log_file_) + " would lie in the mount")
+                    .WithHint("the mount shows its log by itself, in " + std::string(worker::kStatusDirectory)));
+  }
+
   Result<std::unique_ptr<layer::Volume>> OpenVolume() {
     const vfs::Owner owner{owner_.uid, owner_.gid};
     stack_.owner = owner;
+    stack_.unsafe_syncs = request_.unsafe_syncs;
     const bool is_new = !stack_.read_only && !mounted_.continued;
     if (is_new) {
       PGS_TRY(CheckTablespaces(*request_.image));
@@ -259,8 +303,46 @@ class Mounting {
     }
     PGS_ASSIGN(auto volume, layer::Volume::Open(stack_));
     if (is_new) PGS_TRY(EditOnce(*volume, request_, facts_, recovery_, owner));
-    if (!stack_.read_only) PGS_TRY(diff_.Publish(record_));
     return volume;
+  }
+
+  // pg_wal as it is now, and what is written to it in a layer that nobody keeps.
+  Status SetWalAside(layer::Volume& volume) {
+    PGS_ASSIGN(passing_wal_, layer::Volume::Create({.image = std::make_shared<VolumePart>(volume, kPgWal),
+                                                    .directory = diff_.File(kPassingWal),
+                                                    .owner = {owner_.uid, owner_.gid},
+                                                    .max_open_files = kOpenWalFiles}));
+    return {};
+  }
+
+  // What the directory has to say before anything is shown from it.
+  Status PublishDiff() {
+    if (stack_.read_only) return {};
+    was_dirty_ = diff_.is_dirty();
+    const DiffRecord before = diff_.record();
+    if (request_.unsafe_syncs) PGS_TRY(diff_.MarkDirty());
+    PGS_TRY(diff_.Publish(record_));
+    before_ = before;
+    return {};
+  }
+
+  // After a start that failed. What is new is removed as a whole.
+  void TakeBackPublished() {
+    if (!mounted_.continued) return;
+    static_cast<void>(io::RemoveTree(diff_.File(kPassingWal)));
+    static_cast<void>(diff_.Publish(before_));
+    if (!was_dirty_) static_cast<void>(ClearDirtyMark(mounted_.directory));
+  }
+
+  // The last thing that the worker does.
+  [[nodiscard]] std::function<void(bool)> AfterEnd() const {
+    const std::string& directory = mounted_.directory;
+    if (stack_.read_only) return [directory](bool /*clean*/) { static_cast<void>(io::RemoveTree(directory)); };
+    return [directory, wal = diff_.File(kPassingWal), unsafe = request_.unsafe_syncs](bool clean) {
+      static_cast<void>(io::RemoveTree(wal));
+      if (!unsafe || !clean) return;
+      if (const auto cleared = ClearDirtyMark(directory); !cleared) log::Error("{}", cleared.error().message());
+    };
   }
 
   Result<MountedBackup> Start(layer::Volume& volume) {
@@ -269,19 +351,23 @@ class Mounting {
     worker::KeptWorkerOptions options{.mount = {.mountpoint = mounted_.mountpoint,
                                                 .allow_other = request_.allow_other || owner_.uid != ::geteuid(),
                                                 .read_only = stack_.read_only},
-                                      .log_file = JoinPath(mounted_.directory, kWorkerLog),
+                                      .log_file = log_file_,
+                                      .log_style = request_.log_style,
+                                      .show_status = true,
                                       .control_socket = mounted_.control_socket,
                                       .source = request_.source_path,
                                       .start_timeout = request_.timeout,
-                                      .end_with_caller = request_.end_with_caller};
-    if (stack_.read_only) {
-      options.after_end = [directory = mounted_.directory] { static_cast<void>(io::RemoveTree(directory)); };
-    }
-    auto worker = worker::StartKeptWorker(volume, options);
+                                      .end_with_caller = request_.end_with_caller,
+                                      .after_end = AfterEnd()};
+    if (request_.unsafe_syncs) options.flush_interval = kNever;
+    worker::ServedVolume served = worker::Serve(volume);
+    if (passing_wal_) served.grafts.push_back({.name = kPgWal, .file_system = passing_wal_.get(), .listed = true});
+    auto worker = worker::StartKeptWorker(served, options);
     if (!worker) {
-      if (stack_.read_only) static_cast<void>(io::RemoveTree(mounted_.directory));
+      TakeBackPublished();
       return Fail(std::move(worker).error());
     }
+    if (was_dirty_ && !request_.unsafe_syncs) PGS_TRY(ClearDirtyMark(mounted_.directory));
     mounted_.worker = *std::move(worker);
     return std::move(mounted_);
   }
@@ -292,7 +378,12 @@ class Mounting {
   io::UserIdentity owner_;
   DiffDirectory diff_;
   DiffRecord record_;
+  DiffRecord before_;       // of a directory that goes on
+  bool was_dirty_ = false;  // likewise
   layer::StackOptions stack_;
+  std::string log_file_;
+  std::unique_ptr<layer::Volume> volume_;
+  std::unique_ptr<layer::Volume> passing_wal_;  // with no_wal; stands on volume_
   MountedBackup mounted_;
 };
 
@@ -309,13 +400,6 @@ Result<MountedBackup> MountBackup(const MountRequest& request) {
   auto mounted = mounting.Run();
   if (!mounted) static_cast<void>(mounting.Abandon());
   return mounted;
-}
-
-Result<std::vector<std::string>> RememberedWal(const std::string& path) {
-  const auto record = ReadDiffRecord(path);
-  if (record) return record->origin.wal;
-  if (record.error().code() == ErrorCode::kNotFound) return std::vector<std::string>();
-  return Fail(record.error());
 }
 
 Result<std::vector<fuse::MountEntry>> FindDeadMounts() {
@@ -348,7 +432,9 @@ void TidyAfterDeadWorker(const std::string& directory) {
   }
   if (!io::Exists(JoinPath(directory, "pgstrata.json"))) return;
   const auto lock = io::FileLock::TryAcquire(JoinPath(directory, "lock"));
-  if (lock && io::Exists(socket)) static_cast<void>(io::RemoveFile(socket));
+  if (!lock) return;
+  if (io::Exists(socket)) static_cast<void>(io::RemoveFile(socket));
+  static_cast<void>(io::RemoveTree(JoinPath(directory, kPassingWal)));
 }
 
 }  // namespace pgstrata::branch

@@ -19,7 +19,7 @@ struct Graft {
 
 class GraftedFileSystem : public FileSystem {
  public:
-  // All of them outlive it and use inode numbers below 2^56. At most 127 grafts.
+  // All of them outlive it and use inode numbers below 2^56: none is a GraftedFileSystem. At most 127 grafts.
   GraftedFileSystem(FileSystem& main, std::vector<Graft> grafts) : main_(main), grafts_(std::move(grafts)) {}
 
   FsResult<Attributes> Lookup(Inode parent, std::string_view name) override;

@@ -6,6 +6,7 @@
 //   - What reached the volume is flushed after the mount is gone, as nothing can arrive any more.
 #include "volume/worker/kept_service.h"
 
+#include <fcntl.h>
 #include <malloc.h>
 #include <poll.h>
 #include <sys/eventfd.h>
@@ -18,9 +19,12 @@
 #include <array>
 #include <csignal>
 #include <ctime>
+#include <optional>
+#include <span>
 #include <system_error>
 #include <utility>
 
+#include "foundation/base/clock.h"
 #include "foundation/base/log.h"
 #include "foundation/base/text.h"
 #include "foundation/io/directory.h"
@@ -29,6 +33,7 @@
 #include "volume/worker/control_socket.h"
 #include "volume/worker/detach.h"
 #include "volume/worker/mount_users.h"
+#include "volume/worker/stat_text.h"
 
 namespace pgstrata::worker {
 namespace {
@@ -65,6 +70,20 @@ uint64_t StorageBytesRead() {
   return 0;
 }
 
+// Nothing where the log is no file.
+std::optional<std::string> LogTail(const KeptWorkerOptions& options) {
+  constexpr uint64_t kTail = 1 << 20;
+  if (options.log_file.empty() || options.log_style.sink != LogStyle::Sink::kFile) return std::nullopt;
+  const auto file = io::File::Open(options.log_file, O_RDONLY);
+  const auto status = file ? file->Stat() : Result<struct stat>(Fail(file.error()));
+  if (!status) return std::nullopt;
+  const auto size = static_cast<uint64_t>(status->st_size);
+  std::string text(std::min(size, kTail), '\0');
+  const auto read = file->ReadAt(size - text.size(), std::as_writable_bytes(std::span(text)));
+  text.resize(read.value_or(0));
+  return text;
+}
+
 codec::Json RequestsToJson(const std::vector<fuse::RequestStatistics>& requests) {
   codec::Json json = codec::Json::object();
   for (const auto& one : requests) {
@@ -84,11 +103,12 @@ codec::Json RequestsToJson(const std::vector<fuse::RequestStatistics>& requests)
 Status KeptService::Start(pid_t caller) {
   PGS_TRY(Detach(options_.keep_open));
   ::mallopt(M_ARENA_MAX, 1);  // an arena for each thread costs more system calls than the threads' locks cost
-  if (!options_.log_file.empty()) PGS_TRY(log::ToFile(options_.log_file));
+  PGS_TRY(SendLogTo(options_.log_file, options_.log_style));
   started_ = ::time(nullptr);
   PGS_TRY(MakeDescriptors(caller));
+  volume_.enter();
   PGS_ASSIGN(io::UniqueFd listener, ListenAt(options_.control_socket));
-  auto session = fuse::Session::Mount(*volume_.file_system, options_.mount);
+  auto session = fuse::Session::Mount(WithGrafts(), options_.mount);
   if (!session) {
     TakeBack();
     return Fail(std::move(session).error());
@@ -99,7 +119,30 @@ Status KeptService::Start(pid_t caller) {
                                              [this](const codec::Json& request) { return Answer(request); });
   const Status started = StartThreads();
   if (!started) TakeBack();
+  if (started) log::Info("{} is mounted at {}", Quoted(options_.source), Quoted(session_->mount().mountpoint));
   return started;
+}
+
+// What a file says is asked for when the session serves.
+std::unique_ptr<vfs::TextDirectory> KeptService::MakeStatusDirectory() {
+  const auto root = volume_.file_system->GetAttributes(vfs::kRootInode);
+  const vfs::Owner owner = root ? vfs::Owner{root->uid, root->gid} : vfs::Owner{};
+  return std::make_unique<vfs::TextDirectory>(
+      std::vector<vfs::TextFile>{{.name = "worker.pid", .text = [] { return std::to_string(::getpid()) + '\n'; }},
+                                 {.name = "stat", .text = [this] { return StatText(Stat(false)); }},
+                                 {.name = "worker.log", .text = [this] { return LogTail(options_); }}},
+      owner);
+}
+
+vfs::FileSystem& KeptService::WithGrafts() {
+  std::vector<vfs::Graft> grafts = volume_.grafts;
+  if (options_.show_status) {
+    status_ = MakeStatusDirectory();
+    grafts.push_back({.name = kStatusDirectory, .file_system = status_.get()});
+  }
+  if (grafts.empty()) return *volume_.file_system;
+  grafted_ = std::make_unique<vfs::GraftedFileSystem>(*volume_.file_system, std::move(grafts));
+  return *grafted_;
 }
 
 Status KeptService::MakeDescriptors(pid_t caller) {
@@ -144,7 +187,9 @@ void KeptService::TendRegularly() {
   while (!changed_.wait_for(lock, options_.tend_interval, [this] { return over_; })) {
     lock.unlock();
     const bool flush = std::chrono::steady_clock::now() >= next_flush;
+    const Stopwatch watch;
     const Status done = flush ? volume_.flush() : volume_.tend();
+    if (flush) log::Debug("all that arrived was made durable in {:.1f} ms", watch.milliseconds());
     if (flush) next_flush = std::chrono::steady_clock::now() + options_.flush_interval;
     const std::string error = done ? std::string() : done.error().message();
     if (error != last_error) log::Error("{}", error.empty() ? "changes are being made durable again" : error);
@@ -155,6 +200,7 @@ void KeptService::TendRegularly() {
 
 Result<codec::Json> KeptService::Answer(const codec::Json& request) {
   const std::string name = TextOf(request, "request");
+  log::Debug("asked to {}", name);
   if (name == "stat") return Stat(IsTrue(request, "reset"));
   if (name == "freeze") return Freeze(TextOf(request, "layer"));
   if (name == "quit") return Quit(IsTrue(request, "force"));
@@ -353,9 +399,11 @@ void KeptService::Finish(std::vector<QuitRequest*> quits, bool forced) {
     flushed = Fail(std::move(flushed).error().Wrap("unmounted, but not everything could be made durable"));
     log::Error("{}", flushed.error().message());
   }
+  log::Info("{} is unmounted{}", Quoted(session_->mount().mountpoint), forced ? ", by force" : "");
   AnswerQuits(quits, flushed);
   control_->Stop();
-  if (options_.after_end) options_.after_end();
+  if (options_.after_end) options_.after_end(flushed && !forced);
+  volume_.leave();
   static_cast<void>(io::RemoveFile(options_.control_socket));
   ::_exit(flushed ? 0 : 1);
 }

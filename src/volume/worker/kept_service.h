@@ -14,6 +14,7 @@
 #include "foundation/codec/json.h"
 #include "foundation/io/fd.h"
 #include "volume/fuse/session.h"
+#include "volume/vfs/text_directory.h"
 #include "volume/worker/control_server.h"
 #include "volume/worker/kept_worker.h"
 
@@ -39,6 +40,8 @@ class KeptService {
   enum class Event { kNothing, kEnded, kQuit, kTerminate, kCallerEnded };
 
   Status MakeDescriptors(pid_t caller);
+  std::unique_ptr<vfs::TextDirectory> MakeStatusDirectory();
+  vfs::FileSystem& WithGrafts();
   Status StartThreads();
   void TakeBack();
   void Serve();
@@ -67,8 +70,10 @@ class KeptService {
   int64_t started_ = 0;  // seconds since the epoch
   io::UniqueFd caller_;  // pidfd
   io::UniqueFd signals_;
-  io::UniqueFd ended_;  // an eventfd: Serve has returned
-  io::UniqueFd quit_;   // an eventfd: there is a QuitRequest
+  io::UniqueFd ended_;                               // an eventfd: Serve has returned
+  io::UniqueFd quit_;                                // an eventfd: there is a QuitRequest
+  std::unique_ptr<vfs::TextDirectory> status_;       // with show_status
+  std::unique_ptr<vfs::GraftedFileSystem> grafted_;  // where anything is shown besides
   std::unique_ptr<fuse::Session> session_;
   std::unique_ptr<ControlServer> control_;
   std::thread server_;

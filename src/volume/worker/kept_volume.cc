@@ -22,15 +22,20 @@ Result<Frozen> Freeze(layer::Volume& volume, const std::string& new_layer) {
 
 }  // namespace
 
+ServedVolume Serve(layer::Volume& volume) {
+  return {.file_system = &volume,
+          .enter = [&volume] { volume.image().BeginReading(); },
+          .leave = [&volume] { volume.image().EndReading(); },
+          .flush = [&volume] { return volume.Flush(); },
+          .close = [&volume] { return volume.Close(); },
+          .tend = [&volume] { return volume.Tend(); },
+          .freeze = [&volume](const std::string& layer) { return Freeze(volume, layer); },
+          .facts = [&volume] { return FactsOf(volume); },
+          .limit = [&volume](uint64_t max_bytes) { volume.Limit(max_bytes); }};
+}
+
 Result<KeptWorker> StartKeptWorker(layer::Volume& volume, const KeptWorkerOptions& options) {
-  const ServedVolume served{.file_system = &volume,
-                            .flush = [&volume] { return volume.Flush(); },
-                            .close = [&volume] { return volume.Close(); },
-                            .tend = [&volume] { return volume.Tend(); },
-                            .freeze = [&volume](const std::string& layer) { return Freeze(volume, layer); },
-                            .facts = [&volume] { return FactsOf(volume); },
-                            .limit = [&volume](uint64_t max_bytes) { volume.Limit(max_bytes); }};
-  return StartKeptWorker(served, options);
+  return StartKeptWorker(Serve(volume), options);
 }
 
 }  // namespace pgstrata::worker

@@ -33,6 +33,7 @@ struct Channels {
                             io::UniqueFd report) {
   KeptService service(volume, options);
   if (const auto started = service.Start(caller); !started) {
+    volume.leave();
     SendError(report.get(), started.error());
     ::_exit(1);
   }

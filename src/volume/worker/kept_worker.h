@@ -23,6 +23,8 @@
 #include "foundation/io/process.h"
 #include "volume/fuse/session.h"
 #include "volume/vfs/file_system.h"
+#include "volume/vfs/grafted_file_system.h"
+#include "volume/worker/log_style.h"
 
 namespace pgstrata::layer {
 class Volume;
@@ -30,11 +32,17 @@ class Volume;
 
 namespace pgstrata::worker {
 
+inline constexpr const char* kStatusDirectory = ".pgstrata";
+
 struct KeptWorkerOptions {
   // Its fsname, the first column of /proc/mounts, becomes the directory that holds the control socket: so a mountpoint
   // leads to the socket of who serves it (ControlSocketOf in control_client.h).
   fuse::MountOptions mount;
   std::string log_file;  // appended to; empty: no log
+  LogStyle log_style = {};
+  // Shows itself in the directory kStatusDirectory of the mount's root, which the root does not list: `worker.pid`,
+  // `stat` (StatText), and `worker.log`, the end of the log file.
+  bool show_status = false;
   // Absolute path, of any length; its directory exists. Made by the worker, mode 0600.
   std::string control_socket;
   std::string source;  // shown by stat: what the volume stands on, in the user's words
@@ -50,8 +58,9 @@ struct KeptWorkerOptions {
   // Both run in the worker. Before an orderly end, while everything is still served: end who uses the mount. Again
   // before each further attempt, where one failed.
   std::function<void()> before_unmount;
-  // When the mount is gone and everything is durable, as the last thing.
-  std::function<void()> after_end;
+  // When the mount is gone. `clean`: in order, so that the kernel had written back what was dirty, and everything is
+  // durable.
+  std::function<void(bool clean)> after_end;
 };
 
 struct KeptWorker {
@@ -85,6 +94,11 @@ struct ServedVolume {
     std::vector<Layer> layers;  // lowest first
   };
   vfs::FileSystem* file_system = nullptr;
+  // What is shown in its root besides.
+  std::vector<vfs::Graft> grafts = {};
+  // Run in the worker: before it says that it serves, and as the last thing of every end that is not a crash.
+  std::function<void()> enter = [] {};
+  std::function<void()> leave = [] {};
   // Makes durable all that reached the volume.
   std::function<Status()> flush;
   // The same for the last time: nothing is changed after it.
@@ -97,7 +111,9 @@ struct ServedVolume {
   // Bounds what the layers above the shared ones hold, in bytes; 0: no bound.
   std::function<void(uint64_t max_bytes)> limit;
 };
-// The same for anything that can be served.
+// `volume`, which outlives it, as it is served.
+ServedVolume Serve(layer::Volume& volume);
+// StartKeptWorker for anything that can be served.
 Result<KeptWorker> StartKeptWorker(const ServedVolume& volume, const KeptWorkerOptions& options);
 
 }  // namespace pgstrata::worker
