@@ -12,6 +12,7 @@
 
 #include "foundation/io/directory.h"
 #include "foundation/io/file.h"
+#include "tests/fuse/transport.h"
 #include "tests/support/memory_file_system.h"
 #include "volume/fuse/mount.h"
 #include "volume/fuse/session.h"
@@ -25,6 +26,7 @@ class Mounted {
     std::string pattern = "/tmp/pgstrata-fuse-XXXXXX";
     mountpoint_ = ::mkdtemp(pattern.data());
     options.mountpoint = mountpoint_;
+    if (options.transport == TransportChoice::kFastest) options.transport = WantedTransport();
     auto session = Session::Mount(file_system_, options);
     if (!session) {
       ADD_FAILURE() << session.error().message() << "; " << session.error().hint();

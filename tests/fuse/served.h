@@ -14,6 +14,7 @@
 #include <string>
 
 #include "foundation/io/process.h"
+#include "tests/fuse/transport.h"
 #include "tests/support/memory_file_system.h"
 #include "volume/fuse/mount.h"
 #include "volume/fuse/session.h"
@@ -30,6 +31,7 @@ class Served {
     std::string pattern = "/tmp/pgstrata-fuse-XXXXXX";
     mountpoint_ = ::mkdtemp(pattern.data());
     options.mountpoint = mountpoint_;
+    if (options.transport == TransportChoice::kFastest) options.transport = WantedTransport();
     const pid_t parent = ::getpid();
     const pid_t pid = ::fork();
     if (pid == 0) Serve(options, root_shown_inode, parent);
@@ -51,6 +53,10 @@ class Served {
   [[nodiscard]] std::string path(const std::string& name) const { return mountpoint_ + '/' + name; }
   [[nodiscard]] MountEntry mount() const { return **FindMount(mountpoint_); }
   test::MemoryFileSystemControls& controls() { return *controls_; }
+  void Kill() {
+    ASSERT_TRUE(process_.Signal(SIGKILL).has_value());
+    ASSERT_TRUE(process_.Wait().has_value());
+  }
 
  private:
   [[noreturn]] void Serve(const MountOptions& options, uint64_t root_shown_inode, pid_t parent) {

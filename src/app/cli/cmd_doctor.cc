@@ -58,6 +58,27 @@ Finding ExamineFuse() {
   return {Verdict::kProblem, "FUSE", fuse.problem, fuse.hint};
 }
 
+Finding ExamineTransport() {
+  switch (fuse::CheckRings()) {
+    case fuse::RingSupport::kUsable:
+      return {Verdict::kOk, "requests", "come over io_uring, on the processor that makes them", ""};
+    case fuse::RingSupport::kSwitchedOff:
+      return {
+          Verdict::kNote, "requests",
+          "come by /dev/fuse: FUSE over io_uring is switched off, with which what is not in memory is read for less",
+          "as root: echo Y > /sys/module/fuse/parameters/enable_uring (fuse.enable_uring=1 on the kernel's command "
+          "line keeps it); mounts that are made afterwards use it"};
+    case fuse::RingSupport::kForbidden:
+      return {Verdict::kNote, "requests", "come by /dev/fuse: io_uring is forbidden here",
+              "sysctl kernel.io_uring_disabled=0; a container's seccomp profile has to allow io_uring too"};
+    case fuse::RingSupport::kManyProcessors:
+      return {Verdict::kOk, "requests", "come by /dev/fuse: there are too many processors for a thread on each", ""};
+    case fuse::RingSupport::kAbsent:
+      break;
+  }
+  return {Verdict::kOk, "requests", "come by /dev/fuse: this kernel has no FUSE over io_uring (Linux 6.14)", ""};
+}
+
 Finding ExamineServers() {
   std::string versions;
   for (const auto& found : instance::ListInstallations()) {
@@ -175,8 +196,8 @@ void PrintJson(std::ostream& out, const std::vector<Finding>& findings) {
 
 Result<int> RunDoctor(const DoctorArguments& arguments, Output& output) {
   PGS_ASSIGN(const std::string home, branch::HomeDirectory());
-  std::vector<Finding> findings = {ExamineFuse(),    ExamineServers(), ExamineServerUser(), ExamineLimits(),
-                                   ExamineNetwork(), ExamineWriting(), ExamineSpace(home)};
+  std::vector<Finding> findings = {ExamineFuse(),   ExamineTransport(), ExamineServers(), ExamineServerUser(),
+                                   ExamineLimits(), ExamineNetwork(),   ExamineWriting(), ExamineSpace(home)};
   PGS_ASSIGN(const auto leftovers, ExamineLeftovers(home, arguments.repair));
   findings.insert(findings.end(), leftovers.begin(), leftovers.end());
   arguments.json ? PrintJson(output.out, findings) : PrintText(output.out, findings);

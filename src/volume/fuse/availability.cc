@@ -12,6 +12,8 @@
 #include "foundation/io/fd.h"
 #include "foundation/io/file.h"
 #include "foundation/io/process.h"
+#include "volume/fuse/command_ring.h"
+#include "volume/fuse/ring_source.h"
 
 namespace pgstrata::fuse {
 namespace {
@@ -82,6 +84,15 @@ Availability CheckFuse() {
     return Unusable("root may not mount here", "a container needs --cap-add SYS_ADMIN to mount");
   }
   return CheckFusermount();
+}
+
+RingSupport CheckRings() {
+  const auto parameter = io::ReadWholeFile("/sys/module/fuse/parameters/enable_uring");
+  if (!parameter) return RingSupport::kAbsent;
+  if (TrimWhitespace(*parameter) != "Y") return RingSupport::kSwitchedOff;
+  if (CountQueues() == 0) return RingSupport::kManyProcessors;
+  const io::UniqueFd anything(::open("/dev/null", O_RDWR | O_CLOEXEC));
+  return CommandRing::Make(anything.get()) ? RingSupport::kUsable : RingSupport::kForbidden;
 }
 
 }  // namespace pgstrata::fuse

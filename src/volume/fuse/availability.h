@@ -14,4 +14,14 @@ struct Availability {
 };
 Availability CheckFuse();
 
+// Whether requests could come over io_uring (Transport in session.h), as far as can be told without mounting.
+enum class RingSupport {
+  kUsable,
+  kSwitchedOff,     // by the parameter enable_uring of the kernel's module
+  kForbidden,       // io_uring is, to this process
+  kManyProcessors,  // more than are worth a thread each
+  kAbsent,          // the kernel does not know it
+};
+RingSupport CheckRings();
+
 }  // namespace pgstrata::fuse

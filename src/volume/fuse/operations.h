@@ -14,6 +14,9 @@ namespace pgstrata::fuse {
 // The largest READ and WRITE: 256 pages, the most that libfuse 3.14 negotiates.
 constexpr size_t kMaxTransfer = size_t{1} << 20;
 
+// What stands before a WRITE's data.
+constexpr size_t kWriteHeader = 80;  // fuse_in_header and fuse_write_in
+
 // What every request finds as its userdata.
 struct Served {
   vfs::FileSystem* file_system = nullptr;

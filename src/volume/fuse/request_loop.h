@@ -1,16 +1,21 @@
-// The threads that read requests from /dev/fuse and answer them. Private to this room.
+// The threads that take requests, from the device or from the queues of FUSE over io_uring, and answer them. Private to
+// this room.
 #pragma once
 
 #include <atomic>
 #include <condition_variable>
+#include <cstdint>
 #include <list>
+#include <memory>
 #include <mutex>
+#include <optional>
 #include <thread>
 
 #include "foundation/base/error.h"
-#include "foundation/io/fd.h"
 #include "volume/fuse/operations.h"
+#include "volume/fuse/request_source.h"
 #include "volume/fuse/request_statistics.h"
+#include "volume/fuse/session.h"
 
 namespace pgstrata::fuse {
 
@@ -22,8 +27,10 @@ class RequestLoop {
   RequestLoop(fuse_session* session, unsigned most_threads);
   ~RequestLoop();
 
-  // Reads and answers one request on the calling thread.
-  Status ServeOne();
+  // Reads INIT and answers it, on the calling thread. Once, before Run.
+  Status AnswerInit(TransportChoice choice);
+  // What was agreed on.
+  [[nodiscard]] Transport transport() const { return queues_.empty() ? Transport::kDevice : Transport::kIoUring; }
   // Until the connection ends or Stop is called. Called once. Takes the process's SIGURG.
   Status Run();
   // From any thread, before, during or after Run.
@@ -32,24 +39,36 @@ class RequestLoop {
   RequestCounters& counters() { return counters_; }
 
  private:
+  // Threads that take requests from one place.
+  struct Crew {
+    std::optional<uint16_t> queue;  // none: the device
+    unsigned most_threads = 1;
+    std::atomic<unsigned> idle = 0;  // threads that wait for a request
+    // Guarded by mutex_:
+    unsigned running = 0;
+    std::unique_ptr<RequestSource> first;  // for its first thread, where it was made before
+  };
   struct Worker {
     std::thread thread;
     bool finished = false;  // guarded by mutex_
   };
 
-  Status StartWorker();  // mutex_ held
-  void WorkerMain(Worker& worker, int device);
-  void ServeRequests(int device);
-  void GiveUp();
-  void RequestTaken();  // starts another thread when nobody is left to listen
-  bool RequestDone();   // false: enough others listen, this thread may end
+  Status MakeQueues();
+  Status StartCrews();  // mutex_ held
+  void WaitForThreads(std::unique_lock<std::mutex>& lock);
+  Status StartWorker(Crew& crew);  // mutex_ held
+  [[nodiscard]] Result<std::unique_ptr<RequestSource>> MakeSource(Crew& crew) const;
+  void WorkerMain(Worker& worker, Crew& crew, RequestSource& source);
+  void ServeRequests(Crew& crew, RequestSource& source);
+  void RequestTaken(Crew& crew);  // starts another thread when nobody is left to listen
+  bool RequestDone(Crew& crew);   // false: enough others listen, this thread may end
   void End(int error_number);
   void JoinFinished();  // mutex_ held
 
   fuse_session* const session_;
-  const unsigned most_threads_;
   RequestCounters counters_;
-  std::atomic<unsigned> idle_ = 0;  // threads that wait for a request
+  Crew device_;
+  std::list<Crew> queues_;  // one for each processor, or none; constant once INIT is answered
 
   std::atomic<bool> ended_ = false;  // set under mutex_
 
@@ -57,7 +76,6 @@ class RequestLoop {
   std::condition_variable changed_;
   // Guarded by mutex_:
   std::list<Worker> workers_;
-  unsigned running_ = 0;
   int error_ = 0;  // why it ended, when it was neither unmounted nor stopped
 };
 

@@ -71,7 +71,7 @@ class Session::Connection {
     if (!mount) return Fail(ErrorCode::kInternal, fmt::format("nothing is mounted at \"{}\"", mountpoint_));
     mount_ = *mount;
     loop_.emplace(session_.get(), std::max(1U, started.options().threads));
-    PGS_TRY(loop_->ServeOne());
+    PGS_TRY(loop_->AnswerInit(started.options().transport));
     if (!served_.initialized) return Fail(ErrorCode::kUnsupported, "the kernel's FUSE is too old");
     return {};
   }
@@ -115,6 +115,7 @@ Status Session::Serve() { return connection_->loop().Run(); }
 void Session::Stop() { connection_->loop().Stop(); }
 Status Session::Unmount() { return connection_->RemoveMount(); }
 RequestCounters& Session::counters() const { return connection_->loop().counters(); }
+Transport Session::transport() const { return connection_->loop().transport(); }
 const MountEntry& Session::mount() const { return connection_->mount(); }
 
 }  // namespace pgstrata::fuse

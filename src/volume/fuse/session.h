@@ -19,14 +19,20 @@
 
 namespace pgstrata::fuse {
 
+// How requests come: from /dev/fuse, or over io_uring, on the processor that makes them (Linux 6.14 and later, where
+// root has switched it on; docs/adr/0016). Nothing else about a mount depends on it.
+enum class Transport { kDevice, kIoUring };
+enum class TransportChoice { kFastest, kDevice };
+
 struct MountOptions {
   std::string mountpoint;    // an existing directory
-  unsigned threads = 16;     // at most; they are started as they are needed
+  unsigned threads = 16;     // at most, of those that read the device; they are started as they are needed
   bool allow_other = false;  // other users too; without root this needs user_allow_other in /etc/fuse.conf
   bool read_only = false;
   bool writeback = true;            // false: every write goes to the FileSystem before write(2) returns
   std::string fsname = "pgstrata";  // first column of /proc/mounts
   std::string subtype = "pgstrata";
+  TransportChoice transport = TransportChoice::kFastest;
 };
 
 class StartedMount;
@@ -58,6 +64,7 @@ class Session {
   [[nodiscard]] RequestCounters& counters() const;
   // As it was made.
   [[nodiscard]] const MountEntry& mount() const;
+  [[nodiscard]] Transport transport() const;
 
  private:
   class Connection;

@@ -222,6 +222,7 @@ codec::Json KeptService::Stat(bool reset) const {
   json["source"] = options_.source;
   json["started"] = started_;
   json["read_only"] = mount.read_only;
+  json["transport"] = session_->transport() == fuse::Transport::kIoUring ? "io_uring" : "device";
   json["requests"] = RequestsToJson(reset ? session_->counters().ReadAndReset() : session_->counters().Read());
   json["image_bytes_read"] = facts.image_bytes_read;
   json["layer_bytes_read"] = facts.layer_bytes_read;

@@ -73,8 +73,10 @@ std::string StatText(const codec::Json& stat) {
   fmt::format_to(std::back_inserter(out), "read      {} of the source, {} of layers; {} of that came from storage\n",
                  FormatBytes(from_image), FormatBytes(from_layers),
                  FormatBytes(std::min(Number(stat, "storage_bytes_read"), from_image + from_layers)));
-  fmt::format_to(std::back_inserter(out), "process   {} of memory, {} files open\n",
-                 FormatBytes(Number(stat, "memory_bytes")), Number(stat, "files_open"));
+  const auto transport = stat.find("transport");
+  fmt::format_to(std::back_inserter(out), "process   {} of memory, {} files open{}\n",
+                 FormatBytes(Number(stat, "memory_bytes")), Number(stat, "files_open"),
+                 transport != stat.end() && *transport == "io_uring" ? ", requests over io_uring" : "");
   PrintRequests(Member(stat, "requests"), out);
   return out;
 }
