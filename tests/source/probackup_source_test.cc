@@ -58,6 +58,30 @@ TEST_F(ProbackupSourceTest, ArchiveBackupBringsItsArchiveAfterOthers) {
   EXPECT_EQ(resolved->wal_archives[1]->List()->size(), 1U);
 }
 
+TEST_F(ProbackupSourceTest, OfSeveralTheNewestThatEndedBeforeIsTaken) {
+  const std::string catalog = Catalog("page_archive_pglz");
+  const auto taken = [&](const EndedBefore& before) {
+    const auto resolved = Resolve({.source = catalog, .newest_before = before});
+    return resolved ? resolved->display_name : resolved.error().message();
+  };
+  const auto at = [](int64_t second) { return EndedBefore{.time = Timestamp{second * 1'000'000'000}, .lsn = {}}; };
+  constexpr int64_t kMidnight = 1'795'132'800;  // 2026-11-20 00:00:00+00
+  constexpr int64_t kNine = kMidnight + 21 * 3600;
+  EXPECT_EQ(taken({}), "main/TOTJZF");
+  EXPECT_EQ(taken(at(kNine + 3600)), "main/TOTJZF");
+  EXPECT_EQ(taken(at(kNine + 411)), "main/TOTJZC");
+  EXPECT_EQ(taken(at(kNine + 408)), "main/TOTJZ9");
+  EXPECT_THAT(taken(at(kMidnight)), HasSubstr("none of the 3 backups"));
+  EXPECT_EQ(taken({.time = {}, .lsn = Lsn::Parse("7/0")}), "main/TOTJZF");
+  EXPECT_THAT(taken({.time = {}, .lsn = Lsn::Parse("0/1")}), HasSubstr("ended before 0/1"));
+}
+
+TEST_F(ProbackupSourceTest, AStreamBackupBringsTheArchiveWhereAllWalIsWanted) {
+  const auto resolved = Resolve({.source = Catalog("mixed_none_tablespace") + "/backups/main/TOTJZL", .all_wal = true});
+  ASSERT_TRUE(resolved.has_value()) << resolved.error().message();
+  EXPECT_EQ(resolved->wal_archives.size(), 1U);
+}
+
 TEST_F(ProbackupSourceTest, ExternalDirectoryIsAnImageOfItsOwn) {
   const auto resolved =
       Resolve({.source = "pg_probackup:" + Catalog("mixed_none_tablespace") + "/main/TOTJZL/externaldir1"});

@@ -40,6 +40,7 @@ Status CheckArguments(const CreateArguments& arguments) {
   if (arguments.empty && SaysHowToRead(arguments.source)) {
     return usage("--wal, --chain, --cipher-pass-file and --force are for --from");
   }
+  if (arguments.empty && arguments.source.at) return usage("--at is for --from");
   return {};
 }
 
@@ -81,11 +82,17 @@ Result<Created> Create(const std::string& home, const CreateArguments& arguments
                   "a branch knows how its source is read: --wal, --chain, --cipher-pass-file and "
                   "--force are for backups");
     }
+    if (arguments.source.at) {
+      return Fail(Error(ErrorCode::kUnsupported, "a branch has no moments: it keeps no WAL of what it was")
+                      .WithHint("name the backup that it was made from, or leave --at out"));
+    }
     PGS_ASSIGN(auto record, branch::CreateFromBranch(home, arguments.options, parent, opener, events));
     return Created{std::move(record), opener};
   }
+  PGS_ASSIGN(auto at, MomentOf(arguments.source));
   PGS_ASSIGN(auto resolved, ResolveSource(arguments.source));
-  PGS_ASSIGN(const auto source, BranchSourceOf(std::move(resolved), arguments.source));
+  PGS_ASSIGN(auto source, BranchSourceOf(std::move(resolved), arguments.source));
+  source.at = std::move(at);
   PGS_ASSIGN(auto record, branch::CreateFromSource(home, arguments.options, source, events));
   return Created{std::move(record), branch::AlwaysOpen(source.image)};
 }
@@ -125,6 +132,7 @@ void AddBranchCreate(CommandGroup& group) {
   command.Option("--from", "SOURCE", arguments->source.source,
                  "A backup, as for open: a directory, tar files, one in a catalog; or a stopped branch");
   AddReadingOptions(command, arguments->source);
+  AddMomentOptions(command, arguments->source);
   command.Flag("--empty", arguments->empty, "Branch from a new cluster, which initdb makes");
   command.Option("--pg", "VERSION", arguments->version, "Its major version (default: the newest that is installed)");
   command.Option("--run", "FILE", options.run_script,
@@ -139,6 +147,7 @@ void AddBranchCreate(CommandGroup& group) {
   command.Flag("--allow-network", options.allow_network, "Let the server and what it runs reach the network");
   AddServerArguments(command, options.pg_bin, options.user);
   command.Examples({"pgstrata branch create test --from /backups/monday --start",
+                    "pgstrata branch create before --from /backups/monday --wal /archive --at '2026-11-20 21:30:00+00'",
                     "pgstrata branch create test --from pgbackrest:main --start",
                     "pgstrata branch create masked --from /backups/monday --run mask.sql",
                     "pgstrata branch create mine --from masked"});

@@ -9,6 +9,7 @@
 #include "branch/branch/source_report.h"
 #include "foundation/base/text.h"
 #include "foundation/codec/json.h"
+#include "postgres/pgdata/pg_time.h"
 
 namespace pgstrata::cli {
 namespace {
@@ -50,6 +51,16 @@ codec::Json ToJson(const image::FirstTouch& cost) {
           {"largest_file_bytes", cost.largest_bytes}};
 }
 
+codec::Json ToJson(const branch::Moment& moment) {
+  return {{"description", moment.description},
+          {"timeline", moment.timeline.value},
+          {"lsn", moment.end.ToString()},
+          {"last_transaction",
+           moment.last_transaction ? codec::Json(pgdata::FormatExactly(*moment.last_transaction)) : codec::Json()},
+          {"is_end_of_wal", !moment.stop},
+          {"warnings", moment.warnings}};
+}
+
 void PrintText(std::ostream& out, const source::ResolvedSource& source, const SourceReport& report) {
   const auto& control = report.facts.control;
   const auto& label = report.facts.label;
@@ -69,6 +80,10 @@ void PrintText(std::ostream& out, const source::ResolvedSource& source, const So
   PrintLine(out, "start LSN", report.facts.redo.ToString());
   PrintLine(out, "stop LSN", report.consistent_at ? report.consistent_at->ToString() : "");
   PrintLine(out, "WAL", WalSummary(report));
+  if (report.recovery.moment) {
+    PrintLine(out, "moment", report.recovery.moment->description);
+    for (const auto& warning : report.recovery.moment->warnings) PrintLine(out, "", "note: " + warning);
+  }
   PrintLine(out, "data checksums", control.data_checksums() ? "on" : "off");
   PrintLine(out, "size", fmt::format("{} in {} files", FormatBytes(report.bytes), report.files));
   for (const auto& older : source.older) PrintLine(out, "stands on", older);
@@ -106,6 +121,7 @@ codec::Json ToJson(const source::ResolvedSource& source, const SourceReport& rep
     json["tablespaces"].push_back(
         {{"oid", tablespace.oid}, {"location", tablespace.location}, {"bytes", tablespace.bytes}});
   }
+  json["moment"] = report.recovery.moment ? ToJson(*report.recovery.moment) : codec::Json();
   json["wal_segments"] = report.recovery.segments;
   json["missing_wal_segment"] =
       report.recovery.missing_segment.empty() ? codec::Json() : codec::Json(report.recovery.missing_segment);
@@ -116,8 +132,9 @@ codec::Json ToJson(const source::ResolvedSource& source, const SourceReport& rep
 }
 
 Result<int> RunInfo(const InfoArguments& arguments, Output& output) {
+  PGS_ASSIGN(const auto at, MomentOf(arguments.source));
   PGS_ASSIGN(const auto source, ResolveSource(arguments.source, true));
-  PGS_ASSIGN(SourceReport report, branch::ReportSource(*source.image, source.wal_archives, arguments.pg_bin));
+  PGS_ASSIGN(SourceReport report, branch::ReportSource(*source.image, source.wal_archives, arguments.pg_bin, at));
   if (source.used_by) report.obstacle = source::InUseError(*source.used_by, source.path);
   if (arguments.json) {
     output.out << codec::FormatJson(ToJson(source, report), 2) << '\n';
@@ -133,9 +150,11 @@ void AddInfoCommand(CommandLine& line) {
   auto arguments = std::make_shared<InfoArguments>();
   Command command = line.Add("info", "Say what a backup is and whether it can be opened here");
   AddSourceArguments(command, arguments->source);
+  AddMomentOptions(command, arguments->source);
   command.Option("--pg-bin", "DIR", arguments->pg_bin, "Directory of PostgreSQL's programs (default: searched for)");
   command.Flag("--json", arguments->json, "Print JSON");
-  command.Examples({"pgstrata info /backups/monday", "pgstrata info /backups/monday --wal /archive --json"});
+  command.Examples({"pgstrata info /backups/monday", "pgstrata info /backups/monday --wal /archive --json",
+                    "pgstrata info /backups/monday --wal /archive --at '2026-11-20 21:30:00+00'"});
   command.Run([arguments](Output& output) { return RunInfo(*arguments, output); });
 }
 

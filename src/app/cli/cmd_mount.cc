@@ -49,6 +49,10 @@ Status CheckArguments(const MountArguments& arguments) {
   if (arguments.log_sink == "journald" && !arguments.log_file.empty()) {
     return Fail(ErrorCode::kUsage, "--log-file FILE, or --log-sink journald: not both");
   }
+  if (arguments.read_only && arguments.source.at) {
+    return Fail(Error(ErrorCode::kUsage, "--read-only shows the backup as it is: it excludes --at")
+                    .WithHint("see pgstrata mount --help"));
+  }
   if (arguments.read_only || !arguments.diff_directory.empty()) return {};
   return Fail(Error(ErrorCode::kUsage, "mount wants --diff-dir DIR, where the changes go, or --read-only")
                   .WithHint("see pgstrata mount --help"));
@@ -149,10 +153,12 @@ Result<int> RunMount(MountArguments& arguments, Output& output) {
   PGS_ASSIGN(const auto places, ResolvePlaces(arguments.places, remembered));
   PGS_ASSIGN(SignalQueue signals, SignalQueue::Create());
   PGS_TRY(CompleteSource(arguments.source, places, remembered));
+  PGS_ASSIGN(auto at, MomentOf(arguments.source));
   PGS_ASSIGN(auto source, ResolveSource(arguments.source));
   const branch::MountRequest request{
       .image = std::move(source.image),
       .wal_archives = std::move(source.wal_archives),
+      .at = std::move(at),
       .source_given = places.source,
       .source_name = NameAgain(source),
       .source_path = source.path,
@@ -173,6 +179,7 @@ Result<int> RunMount(MountArguments& arguments, Output& output) {
       .end_with_caller = arguments.console,
       .timeout = timeout};
   PGS_ASSIGN(auto mounted, branch::MountBackup(request));
+  for (const auto& warning : mounted.warnings) output.err << "pgstrata: warning: " << warning << std::endl;
   if (!arguments.quiet) {
     const std::string changes =
         arguments.read_only ? "read-only"
@@ -192,6 +199,7 @@ void AddMountCommand(CommandLine& line) {
   Command command =
       line.Add("mount", "Show a backup as a writable data directory, for whatever starts PostgreSQL itself");
   AddMountSourceArguments(command, arguments->source);
+  AddMomentOptions(command, arguments->source);
   command.Optional("MNT", arguments->places.mountpoint, "An existing directory, where the data directory is shown");
   AddPlaceFlags(command, arguments->places);
   command.Option("-d,--diff-dir", "DIR", arguments->diff_directory, "Where the changes go; made if it is missing");
@@ -212,10 +220,12 @@ void AddMountCommand(CommandLine& line) {
   command.Option("--log-sink", "SINK", arguments->log_sink, "file (default) or journald");
   command.Flag("--debug", arguments->debug, "Log also what helps only to look for a mistake");
   command.Flag("-q,--quiet", arguments->quiet, "Say nothing on stderr when all is well");
-  command.Examples({"pgstrata mount /backups/monday /srv/monday --diff-dir /var/lib/monday.diff",
-                    "pgstrata mount /backups/monday /srv/monday --diff-dir /var/lib/monday.diff --wal /archive",
-                    "pgstrata mount /backups/monday /mnt --read-only",
-                    "pgstrata mount -B /pgbackups -I main -i SBOL94 -D /srv/main -d /var/lib/main.diff"});
+  command.Examples(
+      {"pgstrata mount /backups/monday /srv/monday --diff-dir /var/lib/monday.diff",
+       "pgstrata mount /backups/monday /srv/monday --diff-dir /var/lib/monday.diff --wal /archive",
+       "pgstrata mount /backups/monday /srv/monday --diff-dir /var/lib/monday.diff --wal /archive --at latest",
+       "pgstrata mount /backups/monday /mnt --read-only",
+       "pgstrata mount -B /pgbackups -I main -i SBOL94 -D /srv/main -d /var/lib/main.diff"});
   command.Run([arguments](Output& output) { return RunMount(*arguments, output); });
 }
 

@@ -131,6 +131,7 @@ class OpenRun {
 Result<int> RunOpen(OpenArguments& arguments, Output& output) {
   const Stopwatch watch;
   PGS_TRY(CheckArguments(arguments));
+  PGS_ASSIGN(arguments.request.at, MomentOf(arguments.source));
   PGS_ASSIGN(SignalQueue signals, SignalQueue::Create());
   PGS_ASSIGN(auto source, ResolveSource(arguments.source));
   if (arguments.keep) return RunOpenKept(arguments, std::move(source), std::move(signals), watch, output);
@@ -169,6 +170,7 @@ void AddOpenCommand(CommandLine& line, std::vector<std::string> trailing) {
   auto& request = arguments->request;
   Command command = line.Add("open", "Open a backup as a writable database and run psql on it");
   AddSourceArguments(command, arguments->source);
+  AddMomentOptions(command, arguments->source);
   command.Option("--keep", "NAME", arguments->keep, "Keep what was opened, with its changes, as the branch NAME");
   // psql runs them in the order in which they were given.
   command.Ordered({{"-c,--command", "-c", "SQL", "Run SQL and exit (repeatable)"},
@@ -187,6 +189,7 @@ void AddOpenCommand(CommandLine& line, std::vector<std::string> trailing) {
   command.Option("--json", "FILE", arguments->json_file, "Write timings and sizes to FILE");
   command.Flag("-q,--quiet", arguments->quiet, "No steps and timings on stderr");
   command.Examples({"pgstrata open /backups/monday", "pgstrata open /backups/monday -c 'select count(*) from orders'",
+                    "pgstrata open /backups/monday --wal /archive --at '5min ago'",
                     "pgstrata open /backups/monday --exec -- pg_dump -t orders -f orders.sql",
                     "pgstrata open /backups/monday --keep test",
                     "pgstrata open /backups/incr2 --chain /backups/full,/backups/incr1"});

@@ -57,7 +57,8 @@ Result<int> RunOpenKept(const OpenArguments& arguments, source::ResolvedSource r
                         const Stopwatch& watch, Output& output) {
   PGS_ASSIGN(const std::string home, branch::ResolvedHomeDirectory());
   const std::string display_name = resolved.display_name;
-  PGS_ASSIGN(const auto source, BranchSourceOf(std::move(resolved), arguments.source));
+  PGS_ASSIGN(auto source, BranchSourceOf(std::move(resolved), arguments.source));
+  source.at = arguments.request.at;
   auto opened =
       branch::KeptSession::Open(home, KeptOptions(arguments), source, EventsOf(signals, output, arguments.quiet));
   if (!opened) {

@@ -2,11 +2,16 @@
 
 #include <unistd.h>
 
+#include <chrono>
+#include <cstdint>
 #include <iostream>
+#include <limits>
 
 #include "app/cli/passphrase_prompt.h"
+#include "backup/source/source_name.h"
 #include "branch/branch/home.h"
 #include "foundation/base/text.h"
+#include "postgres/pgdata/recovery_target.h"
 
 namespace pgstrata::cli {
 namespace {
@@ -42,6 +47,41 @@ Result<size_t> Choose(const std::string& question, const std::vector<std::string
   return Fail(ErrorCode::kCancelled, "no backup was chosen");
 }
 
+source::SourceRequest RequestFor(const SourceArguments& arguments, bool may_be_in_use) {
+  const auto home = branch::HomeDirectory();
+  source::SourceRequest request{.source = arguments.source,
+                                .wal_directories = arguments.wal_directories,
+                                .chain = arguments.chain,
+                                .choose = {},
+                                .newest_before = {},
+                                .may_be_in_use = may_be_in_use,
+                                .force = arguments.force,
+                                .cache_directory = home ? JoinPath(*home, "cache/decoded") : std::string(),
+                                .passphrase_file = arguments.cipher_pass_file,
+                                .ask_passphrase = AskPassphrase};
+  if (::isatty(STDIN_FILENO) != 0 && ::isatty(STDERR_FILENO) != 0) request.choose = Choose;
+  return request;
+}
+
+Timestamp Now() { return {std::chrono::nanoseconds(std::chrono::system_clock::now().time_since_epoch()).count()}; }
+
+// Of several backups the one to begin from. Which one holds a transaction or a restore point cannot be told from
+// outside.
+Result<std::optional<source::EndedBefore>> BackupFor(const branch::MomentRequest& moment, const std::string& zone) {
+  using Kind = pgdata::RecoveryTarget::Kind;
+  PGS_ASSIGN(const auto target, pgdata::ParseRecoveryTarget(moment.at, moment.now, zone));
+  switch (target.kind) {
+    case Kind::kTime:
+      return source::EndedBefore{.time = target.time, .lsn = {}};
+    case Kind::kLsn:
+      return source::EndedBefore{.time = {}, .lsn = target.lsn};
+    case Kind::kLatest:
+      return source::EndedBefore{};
+    default:
+      return std::nullopt;
+  }
+}
+
 }  // namespace
 
 void AddReadingOptions(Command& command, SourceArguments& arguments) {
@@ -73,18 +113,43 @@ void AddServerArguments(Command& command, std::string& pg_bin, std::string& user
   command.Option("--user", "USER", user, "User that the server runs as, when started by root (default: postgres)");
 }
 
+void AddMomentOptions(Command& command, SourceArguments& arguments) {
+  command.Option("--at", "TIME", arguments.at,
+                 "The database as it was then: a time, \"5min ago\", lsn:LSN, xid:XID, name:POINT, latest");
+  command.Option("--timeline", "NUMBER", arguments.timeline,
+                 "With --at: on this timeline (default: the newest that grew from the backup's)");
+}
+
+Result<std::optional<branch::MomentRequest>> MomentOf(const SourceArguments& arguments) {
+  PGS_ASSIGN(const auto name, source::ParseSourceName(arguments.source));
+  const auto usage = [](std::string message) { return Fail(ErrorCode::kUsage, std::move(message)); };
+  if (arguments.at && !name.time.empty()) return usage("there are two times: " + Quoted(name.time) + " and --at");
+  if (!arguments.at && name.time.empty()) {
+    return arguments.timeline.empty() ? Result<std::optional<branch::MomentRequest>>()
+                                      : usage("--timeline goes with --at");
+  }
+  branch::MomentRequest request{.at = arguments.at.value_or(name.time), .now = Now(), .timeline = {}};
+  PGS_TRY(pgdata::ParseRecoveryTarget(request.at, request.now, ""));
+  if (arguments.timeline.empty()) return request;
+  const auto timeline = ParseDecimal(arguments.timeline);
+  if (!timeline || *timeline == 0 || *timeline > std::numeric_limits<uint32_t>::max()) {
+    return usage(Quoted(arguments.timeline) + " is no number of a timeline");
+  }
+  request.timeline = TimelineId{static_cast<uint32_t>(*timeline)};
+  return request;
+}
+
 Result<source::ResolvedSource> ResolveSource(const SourceArguments& arguments, bool may_be_in_use) {
-  const auto home = branch::HomeDirectory();
-  source::SourceRequest request{.source = arguments.source,
-                                .wal_directories = arguments.wal_directories,
-                                .chain = arguments.chain,
-                                .choose = {},
-                                .may_be_in_use = may_be_in_use,
-                                .force = arguments.force,
-                                .cache_directory = home ? JoinPath(*home, "cache/decoded") : std::string(),
-                                .passphrase_file = arguments.cipher_pass_file,
-                                .ask_passphrase = AskPassphrase};
-  if (::isatty(STDIN_FILENO) != 0 && ::isatty(STDERR_FILENO) != 0) request.choose = Choose;
+  PGS_ASSIGN(const auto moment, MomentOf(arguments));
+  source::SourceRequest request = RequestFor(arguments, may_be_in_use);
+  if (!moment) return source::Resolve(request);
+  request.all_wal = true;
+  PGS_ASSIGN(request.newest_before, BackupFor(*moment, ""));
+  const bool depends_on_zone = pgdata::DependsOnZone(moment->at);
+  if (depends_on_zone) request.newest_before.emplace();
+  PGS_ASSIGN(auto newest, source::Resolve(request));
+  if (!depends_on_zone || !newest.newest_was_taken) return newest;
+  PGS_ASSIGN(request.newest_before, BackupFor(*moment, branch::ClusterZone(*newest.image)));
   return source::Resolve(request);
 }
 

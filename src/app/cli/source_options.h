@@ -1,11 +1,13 @@
 // The arguments that every command with a SOURCE shares, and what becomes of them.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "app/cli/command_line.h"
 #include "backup/source/source.h"
+#include "branch/branch/moment.h"
 #include "foundation/base/error.h"
 
 namespace pgstrata::cli {
@@ -16,6 +18,8 @@ struct SourceArguments {
   std::vector<std::string> chain = {};
   std::string cipher_pass_file = {};
   bool force = false;
+  std::optional<std::string> at = {};
+  std::string timeline = {};
 };
 
 // SOURCE and all options that say how it is read.
@@ -28,11 +32,15 @@ void AddFileSourceArguments(Command& command, SourceArguments& arguments);
 void AddReadingOptions(Command& command, SourceArguments& arguments);
 // The same without --wal.
 void AddFileReadingOptions(Command& command, SourceArguments& arguments);
+// --at and --timeline, for a command that takes SOURCE to be a database.
+void AddMomentOptions(Command& command, SourceArguments& arguments);
+// What they, or SOURCE as NAME@TIME, ask for. kUsage where that is no moment.
+Result<std::optional<branch::MomentRequest>> MomentOf(const SourceArguments& arguments);
 // --pg-bin and --user.
 void AddServerArguments(Command& command, std::string& pg_bin, std::string& user);
 // With what the program adds to the arguments: the cache below its home, and a terminal that can be asked for a
-// passphrase, and which backup is meant where SOURCE holds several. With `may_be_in_use` what a server uses is
-// resolved too.
+// passphrase, and which backup is meant where SOURCE holds several: to come to a moment, the newest that ended before
+// it. With `may_be_in_use` what a server uses is resolved too.
 Result<source::ResolvedSource> ResolveSource(const SourceArguments& arguments, bool may_be_in_use = false);
 
 }  // namespace pgstrata::cli

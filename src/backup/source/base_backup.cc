@@ -15,6 +15,7 @@
 #include "foundation/base/text.h"
 #include "foundation/io/directory.h"
 #include "postgres/pgdata/backup_label.h"
+#include "postgres/pgdata/recovery_target.h"
 
 namespace pgstrata::source {
 namespace {
@@ -60,6 +61,16 @@ std::vector<std::string> Described(const std::vector<ListedBackup>& backups) {
   return lines;
 }
 
+bool AreOfOneCluster(const std::vector<ListedBackup>& backups) {
+  std::optional<uint64_t> first;
+  for (const auto& backup : backups) {
+    if (!backup.facts) continue;
+    if (first && *first != backup.facts->system_identifier) return false;
+    first = backup.facts->system_identifier;
+  }
+  return first.has_value();
+}
+
 // A label that cannot be read is left to those who need it.
 bool IsIncremental(const image::Image& image) {
   const auto text = image::ReadSmallFile(image, pgdata::kBackupLabelPath);
@@ -82,13 +93,33 @@ class BaseBackup {
       const auto listed = incremental::ListBackups(opened_.path);
       const auto candidates = listed ? incremental::NewestOf(*listed) : std::vector<ListedBackup>();
       if (candidates.empty()) return OpenPlain(path);
-      PGS_ASSIGN(const size_t chosen, ChooseBackup(path, Described(candidates), request_));
-      return Open(JoinPath(path, SplitLast(candidates.at(chosen).path).second));
+      opened_.newest_was_taken = request_.newest_before && AreOfOneCluster(*listed);
+      PGS_ASSIGN(const std::string chosen,
+                 opened_.newest_was_taken ? TakeNewest(path, *listed) : Ask(path, candidates));
+      return Open(JoinPath(path, SplitLast(chosen).second));
     }
     return LooksPlain() ? OpenPlain(path) : OpenTar(path);
   }
 
  private:
+  [[nodiscard]] Result<std::string> Ask(const std::string& path, const std::vector<ListedBackup>& candidates) const {
+    PGS_ASSIGN(const size_t chosen, ChooseBackup(path, Described(candidates), request_));
+    return candidates.at(chosen).path;
+  }
+
+  [[nodiscard]] Result<std::string> TakeNewest(const std::string& path, const std::vector<ListedBackup>& listed) const {
+    std::vector<BackupEnd> ends;
+    for (size_t i = 0; i < listed.size(); ++i) {
+      if (!listed[i].facts) continue;
+      const auto& label = listed[i].facts->label;
+      const auto began = pgdata::ParseRecoveryTarget(label.start_time, Timestamp(), "");
+      ends.push_back({.number = i, .time = {}, .lsn = label.start});
+      if (began && began->kind == pgdata::RecoveryTarget::Kind::kTime) ends.back().time = began->time;
+    }
+    PGS_ASSIGN(const size_t newest, NewestBefore(path, ends, *request_.newest_before));
+    return listed.at(newest).path;
+  }
+
   [[nodiscard]] bool LooksPlain() const { return io::Exists(JoinPath(opened_.path, "PG_VERSION")); }
 
   Result<OpenedBaseBackup> OpenPlain(const std::string& path) {

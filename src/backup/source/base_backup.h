@@ -15,6 +15,7 @@ namespace pgstrata::source {
 struct OpenedBaseBackup {
   std::unique_ptr<image::Image> image;
   std::string path;                 // absolute, links resolved: the newest backup, where it stands on others
+  bool newest_was_taken = false;    // of several, as request.newest_before says
   bool is_plain_directory = false;  // the image shows the directory at `path` as it is
   // What is read besides: the older backups of its chain, absolute.
   std::vector<std::string> older;
@@ -24,7 +25,8 @@ struct OpenedBaseBackup {
 
 // `name` is of the kind kDirectory or kTar. An incremental backup is put together with those of request.chain, or else
 // with those that lie beside it. A directory of backups stands for the newest one of its chain; several are
-// kInvalidArgument with a list, or the one that request.choose takes.
+// kInvalidArgument with a list, or the one that request.choose takes. With request.newest_before any backup of one
+// chain is taken, by when it began: when it ended is written nowhere in it.
 Result<OpenedBaseBackup> OpenBaseBackup(const SourceName& name, const SourceRequest& request);
 
 }  // namespace pgstrata::source

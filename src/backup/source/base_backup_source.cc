@@ -42,6 +42,7 @@ Result<ResolvedSource> ResolveBaseBackup(const SourceName& name, const SourceReq
   ResolvedSource resolved;
   resolved.kind = name.kind;
   resolved.path = opened.path;
+  resolved.newest_was_taken = opened.newest_was_taken;
   resolved.is_plain_directory = opened.is_plain_directory;
   resolved.older = opened.older;
   resolved.display_name = DisplayName(resolved.path);

@@ -226,13 +226,31 @@ Status RequireLocal(const ConfiguredRepository& repository) {
 struct Opened {
   std::shared_ptr<const Repository> repository;
   std::string label;
+  bool newest_was_taken = false;
 };
+
+std::vector<BackupEnd> EndsOf(const std::vector<pgbackrest::BackupRecord>& backups) {
+  std::vector<BackupEnd> ends;
+  for (const auto& backup : backups) {
+    BackupEnd end{.number = ends.size(), .time = Timestamp{backup.stop_time * 1'000'000'000}, .lsn = {}};
+    if (!backup.stop_lsn.empty()) end.lsn = Lsn::Parse(backup.stop_lsn);
+    ends.push_back(end);
+  }
+  return ends;
+}
 
 Result<Opened> OpenPlace(const Place& place, const SourceRequest& request) {
   Opened opened;
   PGS_ASSIGN(opened.repository, OpenRepository(place, request));
   opened.label = place.label;
   if (!opened.label.empty()) return opened;
+  const auto& backups = opened.repository->backups();
+  if (request.newest_before && !backups.empty()) {
+    PGS_ASSIGN(const size_t newest, NewestBefore(place.root, EndsOf(backups), *request.newest_before));
+    opened.label = backups.at(newest).label;
+    opened.newest_was_taken = true;
+    return opened;
+  }
   const auto* latest = opened.repository->Latest();
   if (latest == nullptr) {
     return Fail(ErrorCode::kNotFound,
@@ -279,6 +297,9 @@ std::string DirectoryOf(const Repository& repository, const std::string& label) 
 }
 
 Result<Opened> OpenOneOf(const SeveralBackups& several, const std::string& typed, const SourceRequest& request) {
+  if (request.newest_before && several.stanzas.size() == 1) {
+    return OpenPlace({.root = several.root, .stanza = several.stanzas.front(), .label = {}, .passphrase = {}}, request);
+  }
   std::vector<Opened> candidates;
   std::vector<std::string> lines;
   for (const auto& stanza : several.stanzas) {
@@ -335,6 +356,7 @@ Result<ResolvedSource> ResolvePgbackrest(const std::string& rest, const SourceRe
   ResolvedSource resolved;
   resolved.kind = SourceKind::kPgbackrest;
   resolved.path = DirectoryOf(repository, opened.label);
+  resolved.newest_was_taken = opened.newest_was_taken;
   resolved.older = OlderThan(repository, image->manifest());
   resolved.display_name = repository.stanza() + '/' + opened.label;
   if (auto cost = image->CostOfFirstTouch(); cost.files > 0) resolved.first_touch = std::move(cost);

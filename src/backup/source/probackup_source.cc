@@ -9,6 +9,7 @@
 #include "catalog/probackup/backup.h"
 #include "catalog/probackup/backup_directory.h"
 #include "catalog/probackup/catalog.h"
+#include "catalog/probackup/recorded_time.h"
 #include "foundation/base/text.h"
 #include "foundation/io/directory.h"
 
@@ -39,7 +40,17 @@ std::optional<CatalogPart> CatalogPartAt(std::string path) {
 struct Candidates {
   std::vector<std::string> directories;
   std::vector<std::string> lines;  // the same for a person
+  std::vector<BackupEnd> ends;     // of those that can be opened, in the same order
+  size_t instances = 0;
 };
+
+// When pg_probackup itself says that the data are consistent; in 2.0 only when all was done.
+std::optional<Timestamp> EndOf(const probackup::BackupControl& control) {
+  const auto seconds =
+      probackup::ParseRecordedTime(control.recovery_time.empty() ? control.end_time : control.recovery_time);
+  if (!seconds) return std::nullopt;
+  return Timestamp{static_cast<int64_t>(*seconds) * 1'000'000'000};
+}
 
 std::string Described(const probackup::ListedBackup& backup) {
   if (!backup.control) return backup.directory + " (" + (backup.problem ? backup.problem->message() : "") + ')';
@@ -55,8 +66,13 @@ Result<Candidates> CandidatesIn(const CatalogPart& part) {
   Candidates candidates;
   for (const auto& instance : instances) {
     if (!part.instance.empty() && instance.name != part.instance) continue;
+    if (!instance.backups.empty()) ++candidates.instances;
     for (const auto& backup : instance.backups) {
       if (!io::Exists(JoinPath(backup.directory, probackup::kControlFileName))) continue;
+      if (backup.control && !backup.problem) {
+        candidates.ends.push_back(
+            {.number = candidates.directories.size(), .time = EndOf(*backup.control), .lsn = backup.control->stop});
+      }
       candidates.directories.push_back(backup.directory);
       candidates.lines.push_back(Described(backup));
     }
@@ -64,15 +80,22 @@ Result<Candidates> CandidatesIn(const CatalogPart& part) {
   return candidates;
 }
 
-Result<probackup::BackupPlace> Find(const std::string& rest, const SourceRequest& request) {
+struct Found {
+  probackup::BackupPlace place;
+  bool newest_was_taken = false;
+};
+
+Result<Found> Find(const std::string& rest, const SourceRequest& request) {
   auto place = probackup::FindBackup(rest);
-  if (place) return place;
+  if (place) return Found{.place = *std::move(place)};
   const auto part = CatalogPartAt(rest);
-  if (!part) return place;
+  if (!part) return Fail(std::move(place).error());
   PGS_ASSIGN(auto candidates, CandidatesIn(*part));
-  if (candidates.directories.empty()) return place;
-  PGS_ASSIGN(const size_t chosen, ChooseBackup(rest, candidates.lines, request));
-  return probackup::BackupPlace{.directory = std::move(candidates.directories.at(chosen))};
+  if (candidates.directories.empty()) return Fail(std::move(place).error());
+  const bool take_newest = request.newest_before && candidates.instances == 1 && !candidates.ends.empty();
+  PGS_ASSIGN(const size_t chosen, take_newest ? NewestBefore(rest, candidates.ends, *request.newest_before)
+                                              : ChooseBackup(rest, candidates.lines, request));
+  return Found{.place = {.directory = std::move(candidates.directories.at(chosen))}, .newest_was_taken = take_newest};
 }
 
 // The directories of the backups that this one stands on, the oldest first.
@@ -102,13 +125,15 @@ bool IsProbackupPath(const std::string& path) {
 }
 
 Result<ResolvedSource> ResolveProbackup(const std::string& rest, const SourceRequest& request) {
-  PGS_ASSIGN(const auto place, Find(rest, request));
+  PGS_ASSIGN(const auto found, Find(rest, request));
+  const auto& place = found.place;
   PGS_ASSIGN(const auto backup,
              probackup::Backup::Open({.directory = place.directory, .name = rest, .force = request.force}));
   const auto [above, id] = SplitLast(place.directory);
   ResolvedSource resolved;
   resolved.kind = SourceKind::kPgProbackup;
   resolved.path = place.directory;
+  resolved.newest_was_taken = found.newest_was_taken;
   resolved.older = OlderThan(*backup, above);
   resolved.display_name = JoinPath(SplitLast(above).second, id);
   if (place.external != 0) {
@@ -116,7 +141,7 @@ Result<ResolvedSource> ResolveProbackup(const std::string& rest, const SourceReq
     return resolved;
   }
   resolved.image = backup->MakeImage();
-  if (backup->control().stream) return resolved;
+  if (backup->control().stream && !request.all_wal) return resolved;
   PGS_ASSIGN(auto archive, backup->OpenWalArchive());
   if (archive) resolved.wal_archives.push_back(std::move(archive));
   return resolved;

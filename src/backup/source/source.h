@@ -13,8 +13,15 @@
 #include "backup/source/in_use.h"
 #include "backup/source/source_name.h"
 #include "foundation/base/error.h"
+#include "foundation/base/types.h"
 
 namespace pgstrata::source {
+
+// A moment that the backup is to be older than. Without a time and an LSN: any.
+struct EndedBefore {
+  std::optional<Timestamp> time;
+  std::optional<Lsn> lsn;
+};
 
 struct SourceRequest {
   std::string source;                        // as typed; see source_name.h
@@ -23,6 +30,10 @@ struct SourceRequest {
   std::vector<std::string> chain;
   // Asks a person which of several backups is meant; gives its number. Without it several are an error.
   std::function<Result<size_t>(const std::string& question, const std::vector<std::string>& choices)> choose;
+  // Of several backups of one cluster the newest that ended before this is taken, and nobody is asked.
+  std::optional<EndedBefore> newest_before = {};
+  // WAL is wanted as far as the catalog has it, not only what the backup needs.
+  bool all_wal = false;
   // A source that a running server uses is resolved all the same, for a command that only says what it is.
   bool may_be_in_use = false;
   // What a catalog's format calls damaged, or is newer than known here, is resolved all the same.
@@ -44,6 +55,7 @@ struct ResolvedSource {
   bool is_plain_directory = false;                               // the image shows the directory at `path` as it is
   // What is read besides: the older backups that it stands on, the oldest first, absolute.
   std::vector<std::string> older;
+  bool newest_was_taken = false;                 // of several, as newest_before says
   std::string display_name;                      // short, one line, printable: for a prompt
   std::optional<RunningServer> used_by;          // only with may_be_in_use
   std::optional<image::FirstTouch> first_touch;  // where anything has to be decoded

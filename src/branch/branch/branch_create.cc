@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <ctime>
 #include <utility>
 
@@ -25,6 +26,19 @@ namespace pgstrata::branch {
 namespace {
 
 constexpr mode_t kLinkedDirectory = 0711;
+// In the data directory, as long as a branch recovers to a moment.
+constexpr const char* kShownWal = ".pgstrata_wal";
+
+// A recovery that ends on another timeline only reads the WAL that it replays. Crash recovery writes on in it.
+bool StreamsWal(const RecoveryPlan& recovery) { return recovery.moment && recovery.mode == RecoveryMode::kArchive; }
+
+WalToCopy HistoriesOnly(const ClusterFacts& facts, const WalInventory& inventory) {
+  return {.redo = facts.redo,
+          .segment_size = facts.control.wal_segment_size,
+          .segments = {},
+          .histories = inventory.Histories(),
+          .open = [&inventory](const std::string& name) { return inventory.Open(name); }};
+}
 
 // pg_wal leads to the branch's own on the native file system, whatever it was.
 Status LinkWal(layer::Volume& volume, const std::string& target, vfs::Owner owner) {
@@ -36,9 +50,10 @@ Status LinkWal(layer::Volume& volume, const std::string& target, vfs::Owner owne
 }
 
 // Fills the topmost layer of a branch, which is empty, with what makes it a branch, and lays its WAL from `origin`. A
-// branch that stands on no layer of another one is made safe; else those are. Durable with `syncs`.
+// branch that stands on no layer of another one is made safe, for `recovery` where that is not its cluster's own; else
+// those are. Durable with `syncs`.
 Status FillTop(LockedBranch& branch, const std::shared_ptr<const image::Image>& image, const io::UserIdentity& owner,
-               io::SyncBatch& syncs) {
+               io::SyncBatch& syncs, std::optional<RecoveryMode> recovery = std::nullopt) {
   auto& record = branch.record;
   PGS_TRY(CopyWalDirectory(branch.directory.origin(), branch.directory.wal(record.wal), owner, syncs));
   syncs.AddDirectory(branch.directory.wals());
@@ -47,7 +62,7 @@ Status FillTop(LockedBranch& branch, const std::shared_ptr<const image::Image>& 
   const vfs::Owner owned_by{owner.uid, owner.gid};
   if (record.layers_at_creation == 0) {
     PGS_ASSIGN(const auto facts, InspectCluster(*image));
-    PGS_TRY(MakeSafe(*volume, RecoveryModeOf(facts.kind), owned_by));
+    PGS_TRY(MakeSafe(*volume, recovery.value_or(RecoveryModeOf(facts.kind)), owned_by));
   }
   PGS_TRY(ForgetServer(*volume));
   PGS_TRY(LinkWal(*volume, branch.directory.wal(record.wal), owned_by));
@@ -119,12 +134,18 @@ class Creation {
     record.source = source.reference;
     record.source_typed = source.typed;
     record.kind = DescribeCluster(plan.facts);
+    if (plan.recovery.moment) record.kind += ", at " + plan.recovery.moment->description;
     record.major_version = plan.facts.major_version;
     record.system_identifier = plan.facts.control.system_identifier;
     PGS_ASSIGN(const auto fingerprints, TakeFingerprints(image));
     record.logical_bytes = image.ShowsItsParts() ? fingerprints.file_bytes : image.LogicalBytes().value_or(0);
     PGS_TRY(syncs_.AddFile(branch_.directory.source(), fingerprints.text));
     PGS_ASSIGN(const auto inventory, WalInventory::Take(image, source.wal_archives));
+    if (StreamsWal(plan.recovery)) {
+      recovery_ = &plan.recovery;
+      segment_size_ = plan.facts.control.wal_segment_size;
+      return CopyWal(HistoriesOnly(plan.facts, inventory), branch_.directory.origin(), owner_, syncs_);
+    }
     return CopyWal(WalOfSource(plan.facts, plan.recovery, inventory), branch_.directory.origin(), owner_, syncs_);
   }
 
@@ -145,19 +166,25 @@ class Creation {
 
   Status AddTop() { return AddLayerTo(branch_.record); }
 
-  Status Fill(const std::shared_ptr<const image::Image>& image) { return FillTop(branch_, image, owner_, syncs_); }
+  Status Fill(const std::shared_ptr<const image::Image>& image) {
+    return FillTop(branch_, image, owner_, syncs_,
+                   recovery_ == nullptr ? std::nullopt : std::optional(recovery_->mode));
+  }
 
-  // What it does belongs to what the branch is: reset comes back to the state after it.
-  Status RunScript(const std::shared_ptr<const image::Image>& image) {
-    if (options_.run_script.empty()) return {};
+  // Recovers to the moment that was asked for, and lets the script run. What that does belongs to what the branch is:
+  // reset comes back to the state after it, and no archive is needed any more.
+  Status RunFirst(const std::shared_ptr<const image::Image>& image) {
+    if (recovery_ == nullptr && options_.run_script.empty()) return {};
     PGS_TRY(syncs_.Run());
     bool closed_in_order = true;
     {
-      PGS_ASSIGN(const auto up, BringUp(branch_, image, events_, closed_in_order));
-      PGS_TRY(Psql(up.login));
+      PGS_ASSIGN(const auto shown, ShowWal(image));
+      PGS_ASSIGN(const auto up, BringUp(branch_, shown, events_, closed_in_order, recovery_));
+      if (!options_.run_script.empty()) PGS_TRY(Psql(up.login));
       PGS_TRY(StopServerFast(branch_.directory, events_));
       PGS_TRY(ClearAway(branch_.directory, Users::kRespect));
     }
+    PGS_TRY(ForgetWal());
     auto& record = branch_.record;
     PGS_TRY(layer::SealLayer(LayerDirectory(branch_.home, record.layers.back().id)));
     record.layers.back().frozen = true;
@@ -201,6 +228,27 @@ class Creation {
   io::SyncBatch& syncs() { return syncs_; }
 
  private:
+  // WAL that leads to a moment is not copied: links in the branch's pg_wal lead to where the mount shows it.
+  Result<std::shared_ptr<const image::Image>> ShowWal(const std::shared_ptr<const image::Image>& image) const {
+    if (recovery_ == nullptr) return image;
+    const std::string shown = JoinPath(branch_.directory.mountpoint(), kShownWal);
+    for (const auto& name : recovery_->segments) {
+      PGS_TRY(io::MakeLink(JoinPath(shown, name), JoinPath(branch_.directory.wal(branch_.record.wal), name)));
+    }
+    return WithReplayedWal(image, *recovery_, segment_size_, kShownWal);
+  }
+
+  // The server removes the links that are of no more use to it.
+  Status ForgetWal() const {
+    if (recovery_ == nullptr) return {};
+    for (const auto& name : recovery_->segments) {
+      const std::string path = JoinPath(branch_.directory.wal(branch_.record.wal), name);
+      const auto status = io::StatLink(path);
+      if (status && S_ISLNK(status->st_mode)) PGS_TRY(io::RemoveFile(path));
+    }
+    return {};
+  }
+
   Status AddLayerTo(BranchRecord& record) {
     layer::DeferredStorage storage(syncs_);
     LayerRecord layer{.id = NewLayerId(record.id)};
@@ -232,6 +280,8 @@ class Creation {
   io::SyncBatch syncs_;  // nothing of the branch counts before it is entered
   LockedBranch branch_;
   std::optional<BranchRecord> frozen_parent_;  // as it is entered
+  const RecoveryPlan* recovery_ = nullptr;     // to a moment
+  pgdata::WalSegmentSize segment_size_;
   std::vector<std::string> made_layers_;
   std::string cluster_;
   bool entered_ = false;
@@ -241,7 +291,7 @@ Status Build(Creation& creation, const BranchSource& source, const ClusterPlan& 
   PGS_TRY(creation.FromCluster(source, plan));
   PGS_TRY(creation.AddTop());
   PGS_TRY(creation.Fill(source.image));
-  PGS_TRY(creation.RunScript(source.image));
+  PGS_TRY(creation.RunFirst(source.image));
   return creation.Enter();
 }
 
@@ -275,7 +325,8 @@ Result<BranchRecord> CreateFromSource(const std::string& home, const BranchOptio
                                       const BranchEvents& events) {
   Creation creation(home, options, events);
   PGS_TRY(creation.CheckName());
-  PGS_ASSIGN(const auto plan, PlanCluster(*source.image, source.wal_archives, options.pg_bin, options.user));
+  PGS_ASSIGN(const auto plan, PlanCluster(*source.image, source.wal_archives, options.pg_bin, options.user, source.at));
+  if (plan.recovery.moment) std::ranges::for_each(plan.recovery.moment->warnings, events.warning);
   PGS_TRY(creation.MakeDirectory(plan.owner));
   PGS_TRY(Build(creation, source, plan));
   return creation.branch().record;
@@ -317,7 +368,7 @@ Result<BranchRecord> CreateFromBranch(const std::string& home, const BranchOptio
   const std::string shared = branch.record.layers.back().id;
   PGS_TRY(creation.AddTop());
   PGS_TRY(creation.Fill(image));
-  PGS_TRY(creation.RunScript(image));
+  PGS_TRY(creation.RunFirst(image));
   PGS_TRY(creation.Enter());
   // It is durable as it is, and works unsealed too; merging it tries again.
   if (const auto sealed = layer::SealLayer(LayerDirectory(home, shared)); !sealed) {

@@ -13,6 +13,7 @@
 #include "backup/image/image.h"
 #include "backup/image/wal_archive.h"
 #include "branch/branch/locked_branch.h"
+#include "branch/branch/moment.h"
 #include "foundation/base/error.h"
 
 namespace pgstrata::branch {
@@ -35,6 +36,7 @@ struct BranchSource {
   std::string typed;  // as the user said it
   std::shared_ptr<const image::Image> image;
   std::vector<std::unique_ptr<image::WalArchive>> wal_archives;
+  std::optional<MomentRequest> at = {};  // recovery is done while the branch is made; nothing: at its first start
 };
 
 // Each returns the new branch, stopped. kAlreadyExists where the name is taken; the errors of `open` where the source
@@ -48,7 +50,8 @@ Result<BranchRecord> CreateFromBranch(const std::string& home, const BranchOptio
 Result<BranchRecord> CreateEmpty(const std::string& home, const BranchOptions& options, int major,
                                  const BranchEvents& events);
 
-// Throws away what was changed since it was made, a --run script's changes excepted. The branch does not run.
+// Throws away what was changed since it was made: what a recovery to a moment and a --run script did is kept. The
+// branch does not run.
 Status ResetBranch(LockedBranch& branch, const SourceOpener& open);
 
 }  // namespace pgstrata::branch

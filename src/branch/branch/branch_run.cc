@@ -36,20 +36,23 @@ class Rise {
  public:
   Rise(const LockedBranch& branch, const BranchEvents& events) : branch_(branch), events_(events) {}
 
-  Status Prepare(const std::shared_ptr<const image::Image>& image) {
+  Status Prepare(const std::shared_ptr<const image::Image>& image, const RecoveryPlan* recovery) {
     PGS_ASSIGN(owner_, OwnerOf(branch_.record));
     PGS_ASSIGN(installation_, FindServerPrograms(branch_.record.major_version, branch_.record.pg_bin));
     PGS_ASSIGN(volume_, OpenVolume(branch_.home, branch_.record, image));
     PGS_TRY(ForgetServer(*volume_));
     const ClusterFileReader read = [&](std::string_view path) { return vfs::ReadFileAt(*volume_, path); };
     PGS_ASSIGN(facts_, InspectCluster(branch_.record.name, read));
-    if (vfs::ExistsAt(*volume_, "recovery.signal")) {
+    if (recovery != nullptr && recovery->moment) {
+      recovery_ = *recovery;
+      RaiseCapacities(*recovery_.moment, facts_);
+    } else if (vfs::ExistsAt(*volume_, "recovery.signal")) {
       recovery_.mode = RecoveryMode::kArchive;
     } else if (facts_.kind != ClusterKind::kStopped) {
       recovery_.mode = RecoveryMode::kCrash;
     }
     first_login_ =
-        GuessLogin(facts_.major_version, facts_.kind == ClusterKind::kStopped, branch_.record.database, read);
+        GuessLogin(facts_.major_version, recovery_.mode == RecoveryMode::kNone, branch_.record.database, read);
     return WriteServerFiles(*image);
   }
 
@@ -87,7 +90,7 @@ class Rise {
                                               .settings = GuardedSettings(settings_),
                                               .keep_open = {lock.fd()},
                                               .allow_network = record.allow_network,
-                                              .replays = facts_.kind != ClusterKind::kStopped,
+                                              .replays = recovery_.mode != RecoveryMode::kNone,
                                               .database = record.database,
                                               .role = record.role,
                                               .first_login = first_login_},
@@ -127,7 +130,7 @@ class Rise {
     settings_ = std::move(plan.settings);
     // Needed where there are tablespaces, or where WAL that is replayed may make one; elsewhere as PostgreSQL has it.
     const auto tablespaces = vfs::ListAt(*volume_, "pg_tblspc");
-    if (facts_.kind == ClusterKind::kStopped && tablespaces && tablespaces->empty()) {
+    if (recovery_.mode == RecoveryMode::kNone && tablespaces && tablespaces->empty()) {
       settings_.SetIfExists("allow_in_place_tablespaces", "off", installation_.version);
     }
     for (const auto& [name, value] : branch_.record.parameters) settings_.Set(name, value);
@@ -179,13 +182,13 @@ Status LimitRunning(const BranchDirectory& directory, uint64_t max_bytes) {
 }
 
 Result<BroughtUp> BringUp(const LockedBranch& branch, const std::shared_ptr<const image::Image>& image,
-                          const BranchEvents& events, bool& closed_in_order) {
+                          const BranchEvents& events, bool& closed_in_order, const RecoveryPlan* recovery) {
   closed_in_order = true;
   bool mounted = false;
   Status status;
   {
     Rise rise(branch, events);
-    status = rise.Prepare(image);
+    status = rise.Prepare(image, recovery);
     if (status) status = rise.Mount();
     mounted = status.has_value();
     if (status) status = rise.StartServer();

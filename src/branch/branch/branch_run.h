@@ -14,6 +14,7 @@
 
 #include "branch/branch/locked_branch.h"
 #include "branch/branch/login.h"
+#include "branch/branch/recovery_plan.h"
 #include "foundation/base/error.h"
 
 namespace pgstrata::branch {
@@ -32,13 +33,13 @@ Result<Liveness> LookAt(const BranchDirectory& directory);
 // Mounts and starts the server, and returns the client's login when it answers and was looked over. The branch's
 // max_size is in force from then on: recovery has all the room that it needs, for what was committed is written.
 // Nothing of an earlier run is left (ClearAway). On an error nothing is left either, and the volume was closed in order
-// unless `closed_in_order` says otherwise.
+// unless `closed_in_order` says otherwise. `recovery`, where it is the first start: where that is to stop.
 struct BroughtUp {
   Login login;
   std::string server_version;
 };
 Result<BroughtUp> BringUp(const LockedBranch& branch, const std::shared_ptr<const image::Image>& image,
-                          const BranchEvents& events, bool& closed_in_order);
+                          const BranchEvents& events, bool& closed_in_order, const RecoveryPlan* recovery = nullptr);
 
 // Asks the server to end with a checkpoint, and waits for it. No server is success. kCancelled when cancelled: it ends
 // all the same.

@@ -19,11 +19,12 @@ Result<instance::Installation> FindServerPrograms(int major_version, const std::
 
 Result<ClusterPlan> PlanCluster(const image::Image& image,
                                 const std::vector<std::unique_ptr<image::WalArchive>>& archives,
-                                const std::string& pg_bin, const std::string& user) {
+                                const std::string& pg_bin, const std::string& user,
+                                const std::optional<MomentRequest>& at) {
   ClusterPlan plan;
   PGS_ASSIGN(plan.facts, InspectCluster(image));
   PGS_TRY(CheckTablespaces(image));
-  PGS_ASSIGN(plan.recovery, PlanRecovery(image, plan.facts, archives));
+  PGS_ASSIGN(plan.recovery, PlanRecovery(image, plan.facts, archives, at));
   PGS_TRY(CheckComplete(plan.recovery, image));
   PGS_ASSIGN(plan.installation, FindServerPrograms(plan.facts.major_version, pg_bin));
   PGS_ASSIGN(plan.owner, ServerUser(user));

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -23,10 +24,11 @@ struct ClusterPlan {
 };
 
 // `pg_bin`: empty searches; `user`: only as root, whom the server runs as. Whatever could not become consistent here is
-// an error that says why. `archives` outlive the plan.
+// an error that says why; `at` as for PlanRecovery. `archives` outlive the plan.
 Result<ClusterPlan> PlanCluster(const image::Image& image,
                                 const std::vector<std::unique_ptr<image::WalArchive>>& archives,
-                                const std::string& pg_bin, const std::string& user);
+                                const std::string& pg_bin, const std::string& user,
+                                const std::optional<MomentRequest>& at = std::nullopt);
 
 Result<instance::Installation> FindServerPrograms(int major_version, const std::string& pg_bin);
 // As root: `wanted`, which is not root; else who we are.

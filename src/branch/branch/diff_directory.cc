@@ -50,6 +50,7 @@ Json ToJson(const DiffRecord& record) {
   source["system_identifier"] = std::to_string(record.origin.system_identifier);
   source["major_version"] = record.origin.major_version;
   source["pg_control_sha256"] = record.origin.control_file;
+  if (!record.at.empty()) json["at"] = record.at;
   json["user"] = record.user;
   json["wal_files"] = record.wal_files;
   json["layers"] = record.layers;
@@ -120,6 +121,7 @@ Result<DiffRecord> ParseRecord(const std::string& text, const std::string& path)
   record.origin.system_identifier = identifier.value_or(0);
   record.origin.major_version = static_cast<int>(reader.Number(*source, "major_version"));
   record.origin.control_file = reader.Text(*source, "pg_control_sha256");
+  if (json->contains("at")) record.at = reader.Text(*json, "at");
   record.user = reader.Text(*json, "user");
   record.wal_files = reader.Texts(*json, "wal_files");
   record.layers = reader.Texts(*json, "layers");

@@ -30,6 +30,7 @@ Result<DiffOrigin> DescribeOrigin(const image::Image& image, const ClusterFacts&
 
 struct DiffRecord {
   DiffOrigin origin;
+  std::string at = {};                 // --at as it was typed; empty: none
   std::string user;                    // who is shown as the owner of the backup's files
   std::vector<std::string> wal_files;  // of the origin's WAL directories, the files that are shown in pg_wal
   std::vector<std::string> layers;     // names in the directory, lowest first

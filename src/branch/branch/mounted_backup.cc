@@ -17,7 +17,9 @@
 #include "branch/branch/recovery_plan.h"
 #include "branch/branch/replayed_tablespaces.h"
 #include "branch/branch/safety.h"
+#include "branch/branch/server_settings.h"
 #include "branch/branch/volume_part.h"
+#include "branch/branch/wal_inventory.h"
 #include "foundation/base/log.h"
 #include "foundation/base/text.h"
 #include "foundation/io/directory.h"
@@ -150,6 +152,8 @@ std::string SafeSettings(const ClusterFacts& facts, const RecoveryPlan& recovery
   constexpr int kSlotsAreSynchronized = 17;
   if (facts.major_version >= kSlotsAreSynchronized) settings.emplace_back("sync_replication_slots", "off");
   if (archive_recovery) settings.emplace_back("hot_standby", "off");
+  const auto moment = MomentSettings(recovery, facts);  // the last line of a name counts
+  settings.insert(settings.end(), moment.entries().begin(), moment.entries().end());
   if (tablespaces) settings.emplace_back("allow_in_place_tablespaces", "on");
   std::string text = "# pgstrata mount: away from production (docs/safety.md)\n";
   for (const auto& [name, value] : settings) text += name + " = " + pgdata::QuoteConfigValue(value) + '\n';
@@ -182,8 +186,8 @@ class Mounting {
   Result<MountedBackup> Run() {
     const bool read_only = request_.diff_directory.empty();
     PGS_ASSIGN(facts_, InspectCluster(*request_.image));
-    PGS_ASSIGN(recovery_, PlanRecovery(*request_.image, facts_, request_.wal_archives));
     PGS_TRY(read_only ? PrepareReadOnly() : PrepareDiff());
+    PGS_TRY(mounted_.continued ? FindWalAgain() : PlanWal());
     PGS_ASSIGN(stack_.image, WithWal(request_.image, recovery_, facts_.control.wal_segment_size));
     PGS_TRY(PlaceLog());
     PGS_ASSIGN(volume_, OpenVolume());
@@ -217,7 +221,7 @@ class Mounting {
     record_.no_wal = request_.no_wal;
     record_.layers = {kFirstLayer};
     mounted_.continued = !diff_.is_new();
-    for (const auto& wal : recovery_.from_archives) record_.wal_files.push_back(wal.name);
+    if (request_.at) record_.at = request_.at->at;
     if (mounted_.continued) PGS_TRY(Continue(diff_.record()));
     PGS_ASSIGN(owner_, Owner(request_.user, mounted_.continued ? diff_.record().user : ""));
     record_.user = owner_.name;
@@ -228,15 +232,14 @@ class Mounting {
   Status Continue(const DiffRecord& before) {
     PGS_TRY(RequireTrusted(before));
     PGS_TRY(CheckSameOrigin(before.origin, record_.origin, request_.moved, mounted_.directory));
-    // The volume has a history of its own now: WAL that came to the archive since belongs to another one.
-    for (const auto& name : before.wal_files) {
-      if (std::ranges::find(record_.wal_files, name) != record_.wal_files.end()) continue;
-      return Fail(ErrorCode::kMissingWal, "WAL file " + Quoted(name) + ", which " + Quoted(mounted_.directory) +
-                                              " was made with, is in no --wal directory any more");
+    if (request_.at && request_.at->at != before.at) {
+      return Fail(Error(ErrorCode::kInvalidArgument,
+                        Quoted(mounted_.directory) + " was made " +
+                            (before.at.empty() ? "without --at" : "with --at " + Quoted(before.at)) +
+                            " and goes on from there")
+                      .WithHint("leave --at out, or name another --diff-dir"));
     }
-    std::erase_if(recovery_.from_archives, [&](const WalFromArchive& wal) {
-      return std::ranges::find(before.wal_files, wal.name) == before.wal_files.end();
-    });
+    record_.at = before.at;
     record_.wal_files = before.wal_files;
     record_.layers = before.layers;
     return {};
@@ -255,6 +258,27 @@ class Mounting {
                                                " was mounted with --perf-unsafe and not unmounted in order: what is in "
                                                "it may be damaged")
                     .WithHint("name another --diff-dir, or look at what is left with --force"));
+  }
+
+  Status PlanWal() {
+    PGS_ASSIGN(recovery_, PlanRecovery(*request_.image, facts_, request_.wal_archives, request_.at));
+    for (const auto& wal : recovery_.from_archives) record_.wal_files.push_back(wal.name);
+    if (recovery_.moment) mounted_.warnings = recovery_.moment->warnings;
+    return {};
+  }
+
+  // The volume has a history of its own now: WAL that came to the archive since belongs to another one.
+  Status FindWalAgain() {
+    PGS_ASSIGN(const auto inventory,
+               WalInventory::Take(*request_.image, request_.wal_archives, WalPreference::kFarthest));
+    for (const auto& name : record_.wal_files) {
+      if (!inventory.Has(name) || inventory.PlaceOf(name).archive == nullptr) {
+        return Fail(ErrorCode::kMissingWal, "WAL file " + Quoted(name) + ", which " + Quoted(mounted_.directory) +
+                                                " was made with, is in no --wal directory any more");
+      }
+      AddFromArchive(inventory, name, recovery_);
+    }
+    return {};
   }
 
   Status PrepareReadOnly() {
@@ -298,7 +322,7 @@ class Mounting {
     if (is_new) {
       PGS_TRY(CheckTablespaces(*request_.image));
       PGS_TRY(CheckComplete(recovery_, *request_.image));
-      PGS_TRY(RefuseReplayedTablespaces(*request_.image, facts_, request_.wal_archives));
+      PGS_TRY(RefuseTablespaces());
       PGS_TRY(layer::MakeLayer(stack_.layers.front()));
     }
     PGS_ASSIGN(auto volume, layer::Volume::Open(stack_));
@@ -345,9 +369,16 @@ class Mounting {
     };
   }
 
+  Status RefuseTablespaces() const {
+    if (!recovery_.moment) return RefuseReplayedTablespaces(*request_.image, facts_, request_.wal_archives);
+    const auto& place = recovery_.moment->tablespace_place;
+    return place.empty() ? Status() : RefuseTablespaceAt(place, request_.image->name());
+  }
+
   Result<MountedBackup> Start(layer::Volume& volume) {
     mounted_.control_socket = JoinPath(mounted_.directory, kControlSocket);
     mounted_.description = Describe(facts_);
+    if (recovery_.moment) mounted_.description += ", at " + recovery_.moment->description;
     worker::KeptWorkerOptions options{.mount = {.mountpoint = mounted_.mountpoint,
                                                 .allow_other = request_.allow_other || owner_.uid != ::geteuid(),
                                                 .read_only = stack_.read_only},

@@ -3,11 +3,13 @@
 
 #include <chrono>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "backup/image/image.h"
 #include "backup/image/wal_archive.h"
+#include "branch/branch/moment.h"
 #include "foundation/base/error.h"
 #include "volume/fuse/mount.h"
 #include "volume/worker/kept_worker.h"
@@ -17,6 +19,7 @@ namespace pgstrata::branch {
 struct MountRequest {
   std::shared_ptr<const image::Image> image;
   std::vector<std::unique_ptr<image::WalArchive>> wal_archives;
+  std::optional<MomentRequest> at = {};   // of a new diff directory; one that goes on has its own
   std::string source_given;               // as typed
   std::string source_name;                // what names it again, from any working directory
   std::string source_path;                // absolute, resolved
@@ -43,8 +46,9 @@ struct MountedBackup {
   std::string mountpoint;  // absolute, resolved
   std::string directory;   // that of the changes; of a read-only mount one of its own below the home
   std::string control_socket;
-  std::string description;  // "PostgreSQL 15, online backup of 2026-11-20 21:05:39 UTC"
-  bool continued = false;   // with the changes of an earlier mount
+  std::string description;            // "PostgreSQL 15, online backup of 2026-11-20 21:05:39 UTC"
+  std::vector<std::string> warnings;  // as in Moment
+  bool continued = false;             // with the changes of an earlier mount
 };
 
 // Mounts with a kept worker. The caller has one thread. What a new diff directory gets once, before anything is shown

@@ -137,6 +137,28 @@ Result<RecoveryPlan> PlanRecovery(const image::Image& image, const ClusterFacts&
   return plan;
 }
 
+void AddFromArchive(const WalInventory& inventory, const std::string& name, RecoveryPlan& plan) {
+  const auto& place = inventory.PlaceOf(name);
+  if (place.archive == nullptr) return;
+  plan.from_archives.push_back({name, place.archive, pgdata::LooksLikeSegmentName(name) && !place.partial});
+}
+
+Result<RecoveryPlan> PlanRecovery(const image::Image& image, ClusterFacts& facts, const Archives& archives,
+                                  const std::optional<MomentRequest>& at) {
+  if (!at) return PlanRecovery(image, facts, archives);
+  RecoveryPlan plan;
+  PGS_ASSIGN(const auto inventory, WalInventory::Take(image, archives, WalPreference::kFarthest));
+  FindWrittenEnd(image, inventory, facts, plan);
+  PGS_ASSIGN(plan.moment, FindMoment(image, facts, inventory, plan.consistent_at, *at));
+  plan.mode = facts.kind == ClusterKind::kCrashed ? RecoveryMode::kCrash : RecoveryMode::kArchive;
+  plan.segments = plan.moment->segments;
+  for (const auto& name : plan.segments) AddFromArchive(inventory, name, plan);
+  // All histories, those of later timelines too: a recovery that ends begins a timeline that none of them is.
+  for (const auto& name : inventory.Histories()) AddFromArchive(inventory, name, plan);
+  RaiseCapacities(*plan.moment, facts);
+  return plan;
+}
+
 Result<std::shared_ptr<const image::Image>> WithWal(std::shared_ptr<const image::Image> image, const RecoveryPlan& plan,
                                                     pgdata::WalSegmentSize segment_size) {
   if (plan.from_archives.empty()) return image;
@@ -147,6 +169,35 @@ Result<std::shared_ptr<const image::Image>> WithWal(std::shared_ptr<const image:
         wal.whole_segment ? std::optional(segment_size.bytes()) : std::nullopt));
   }
   return combined;
+}
+
+Result<std::shared_ptr<const image::Image>> WithReplayedWal(std::shared_ptr<const image::Image> image,
+                                                            const RecoveryPlan& plan,
+                                                            pgdata::WalSegmentSize segment_size,
+                                                            const std::string& directory) {
+  auto combined = std::make_shared<image::ImageWithFiles>(image);
+  for (const auto& name : plan.segments) {
+    const auto archived = std::ranges::find(plan.from_archives, name, &WalFromArchive::name);
+    const std::string path = JoinPath(directory, name);
+    if (archived == plan.from_archives.end()) {
+      PGS_TRY(combined->Add(path, [image, name] { return image->Open(JoinPath("pg_wal", name)); }));
+    } else {
+      PGS_TRY(combined->Add(
+          path, [archive = archived->archive, name] { return archive->Open(name); },
+          archived->whole_segment ? std::optional(segment_size.bytes()) : std::nullopt));
+    }
+  }
+  return combined;
+}
+
+void RaiseCapacities(const Moment& moment, ClusterFacts& facts) {
+  const auto raise = [](uint32_t& to, uint32_t value) { to = std::max(to, value); };
+  auto& control = facts.control;
+  raise(control.max_connections, moment.parameters.max_connections);
+  raise(control.max_worker_processes, moment.parameters.max_worker_processes);
+  raise(control.max_wal_senders, moment.parameters.max_wal_senders);
+  raise(control.max_prepared_transactions, moment.parameters.max_prepared_transactions);
+  raise(control.max_locks_per_transaction, moment.parameters.max_locks_per_transaction);
 }
 
 Status CheckTablespaces(const image::Image& image) {

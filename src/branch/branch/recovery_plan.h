@@ -3,9 +3,10 @@
 // PostgreSQL has two ways. *Crash recovery* (no signal file) replays what lies in pg_wal and keeps the timeline; it
 // checks the end of an online backup, but never pg_control's minimum recovery point. *Archive recovery*
 // (recovery.signal) checks that too and then begins a new timeline. So everything that comes from a primary recovers
-// the first way, and what comes from a standby (trap 37) the second. Neither ever fetches WAL by itself: segments that
-// lie elsewhere (--wal) are shown inside pg_wal, so no restore_command can reach out of the branch, and no recovery
-// target is left to be missed (6).
+// the first way, and what comes from a standby (trap 37) the second; so does whatever is to stop at a moment (--at),
+// because crash recovery goes on to the end. Neither ever fetches WAL by itself: segments that lie elsewhere (--wal, a
+// catalog's archive) are shown inside pg_wal, where they are read when recovery comes to them, so no restore_command
+// can reach out of the branch. A recovery target is a record that was seen there, or none (6).
 #pragma once
 
 #include <memory>
@@ -16,6 +17,7 @@
 #include "backup/image/image.h"
 #include "backup/image/wal_archive.h"
 #include "branch/branch/cluster_facts.h"
+#include "branch/branch/moment.h"
 #include "foundation/base/error.h"
 #include "foundation/base/types.h"
 
@@ -43,17 +45,36 @@ struct RecoveryPlan {
   // The first segment that is needed and absent; empty when all that is known to be needed is there: then `segments`
   // has the redo point's at least.
   std::string missing_segment;
+  // Where it is to stop, where that was asked for. The segments are then those that lead there.
+  std::optional<Moment> moment;
 };
 
 // `archives` outlive the plan.
 Result<RecoveryPlan> PlanRecovery(const image::Image& image, const ClusterFacts& facts,
                                   const std::vector<std::unique_ptr<image::WalArchive>>& archives);
+// To the moment `at`; nothing: as above. The errors of FindMoment. `facts` become those of a server that can replay
+// there: its capacities (trap 11).
+Result<RecoveryPlan> PlanRecovery(const image::Image& image, ClusterFacts& facts,
+                                  const std::vector<std::unique_ptr<image::WalArchive>>& archives,
+                                  const std::optional<MomentRequest>& at);
+
+// Adds the file `name` of the inventory to plan.from_archives, where it lies in an archive.
+void AddFromArchive(const WalInventory& inventory, const std::string& name, RecoveryPlan& plan);
 
 // `image` with the files of plan.from_archives in its pg_wal. Whole segments are not opened for it; what the archive
 // holds of a partial segment, and history files, are opened when they are first described. The plan's archives outlive
 // it. kInvalidArgument where links of pg_wal lead astray.
 Result<std::shared_ptr<const image::Image>> WithWal(std::shared_ptr<const image::Image> image, const RecoveryPlan& plan,
                                                     pgdata::WalSegmentSize segment_size);
+
+// `image` with all segments of a plan to a moment in the directory `directory`, its own ones too.
+Result<std::shared_ptr<const image::Image>> WithReplayedWal(std::shared_ptr<const image::Image> image,
+                                                            const RecoveryPlan& plan,
+                                                            pgdata::WalSegmentSize segment_size,
+                                                            const std::string& directory);
+
+// What a server needs to replay the WAL to a moment (trap 11).
+void RaiseCapacities(const Moment& moment, ClusterFacts& facts);
 
 // kNotFound, naming the tablespace, when the image lacks one that its tablespace_map lists or that a link leads away
 // to.

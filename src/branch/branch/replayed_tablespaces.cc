@@ -14,16 +14,21 @@ constexpr uint8_t kTablespaceResourceManager = 5;
 constexpr uint8_t kCreate = 0x00;
 constexpr uint8_t kInfoMask = 0xF0;
 
-// The place that a record makes a tablespace in: xl_tblspc_create_rec is an OID and a path that ends with a zero byte,
-// empty for one in place. Nothing for other records.
-std::string_view PlaceMade(const pgdata::WalRecord& record) {
+}  // namespace
+
+// xl_tblspc_create_rec is an OID and a path that ends with a zero byte, empty for one in place.
+std::string_view TablespacePlaceMade(const pgdata::WalRecord& record) {
   if (record.resource_manager != kTablespaceResourceManager || (record.info & kInfoMask) != kCreate) return {};
   if (record.main_data.size() <= sizeof(uint32_t)) return {};
   const std::string_view path = AsText(record.main_data.subspan(sizeof(uint32_t)));
   return path.substr(0, path.find('\0'));
 }
 
-}  // namespace
+Status RefuseTablespaceAt(std::string_view place, const std::string& name) {
+  return Fail(Error(ErrorCode::kUnsupported, "the WAL of \"" + name + "\" makes a tablespace at " + Quoted(place) +
+                                                 ": to replay it PostgreSQL would write there")
+                  .WithHint("take a backup that ended before that tablespace was made, or began after it"));
+}
 
 Status RefuseReplayedTablespaces(const image::Image& image, const ClusterFacts& facts,
                                  const std::vector<std::unique_ptr<image::WalArchive>>& archives) {
@@ -37,11 +42,8 @@ Status RefuseReplayedTablespaces(const image::Image& image, const ClusterFacts& 
     if (!record && record.error().code() == ErrorCode::kMissingWal) return {};
     PGS_TRY(record);
     if (!*record) return {};
-    const std::string_view place = PlaceMade(**record);
-    if (place.empty()) continue;
-    return Fail(Error(ErrorCode::kUnsupported, "the WAL of \"" + image.name() + "\" makes a tablespace at " +
-                                                   Quoted(place) + ": to replay it PostgreSQL would write there")
-                    .WithHint("take a backup that ended before that tablespace was made, or began after it"));
+    const std::string_view place = TablespacePlaceMade(**record);
+    if (!place.empty()) return RefuseTablespaceAt(place, image.name());
   }
 }
 

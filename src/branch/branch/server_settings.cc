@@ -173,9 +173,14 @@ void StayAwayFromProduction(const instance::ServerVersion& version, Settings& se
       .Set("ssl", "off");
 }
 
+// A timeline's number names a history file, which timeline 1 and a backup's own may not have.
+std::string TimelineSetting(const Moment& moment, const ClusterFacts& facts) {
+  return moment.timeline == facts.timeline ? "current" : std::to_string(moment.timeline.value);
+}
+
 void DropRecoveryTargets(Settings& settings) {
-  for (const char* target : {"recovery_target", "recovery_target_lsn", "recovery_target_name", "recovery_target_time",
-                             "recovery_target_xid"}) {
+  for (const char* target :
+       {"recovery_target", "recovery_target_name", "recovery_target_time", "recovery_target_xid"}) {
     settings.Set(target, "");
   }
   settings.Set("recovery_target_timeline", "current").Set("recovery_min_apply_delay", "0");
@@ -268,6 +273,8 @@ Result<ServerPlan> PlanServer(const ClusterFacts& facts, const RecoveryPlan& rec
   plan.settings.Set("shared_preload_libraries", pgdata::JoinLibraryList(loaded));
   StayAwayFromProduction(installation.version, plan.settings);
   DropRecoveryTargets(plan.settings);
+  // The last of all targets: to the server even an empty one is a second target behind one that is set.
+  plan.settings.Set("recovery_target_lsn", "").Merge(MomentSettings(recovery, facts));
   SetForBranch(installation.version, plan.settings);
   SetLifetime(lifetime, plan.settings);
   SetSharedMemory(plan.settings);
@@ -281,6 +288,17 @@ Result<ServerPlan> PlanServer(const ClusterFacts& facts, const RecoveryPlan& rec
       .Set("ident_file", files.ident_file)
       .Set("external_pid_file", files.external_pid_file);
   return plan;
+}
+
+// The server promotes itself at the moment: paused, whatever held locks then would hold them for ever.
+instance::Settings MomentSettings(const RecoveryPlan& recovery, const ClusterFacts& facts) {
+  Settings settings;
+  if (!recovery.moment) return settings;
+  settings.Set("recovery_target_timeline", TimelineSetting(*recovery.moment, facts));
+  if (!recovery.moment->stop) return settings;
+  return settings.Set("recovery_target_lsn", recovery.moment->stop->ToString())
+      .Set("recovery_target_inclusive", "off")
+      .Set("recovery_target_action", "promote");
 }
 
 bool IsGuarded(std::string_view name) {

@@ -43,6 +43,9 @@ Result<ServerPlan> PlanServer(const ClusterFacts& facts, const RecoveryPlan& rec
                               const SourceConfiguration& configuration, const LibraryRequest& libraries,
                               const instance::Installation& installation, const ServerFiles& files, Lifetime lifetime);
 
+// Where recovery is to stop, as settings; none where it stops nowhere.
+instance::Settings MomentSettings(const RecoveryPlan& recovery, const ClusterFacts& facts);
+
 // Those of `settings` that keep a branch safe and its data whole. They go on the command line, where no ALTER SYSTEM
 // reaches them, and `branch set` refuses them.
 instance::Settings GuardedSettings(const instance::Settings& settings);

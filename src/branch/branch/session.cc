@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "branch/branch/home.h"
@@ -39,7 +40,8 @@ Session::~Session() {
 }
 
 Status Session::Plan() {
-  PGS_ASSIGN(plan_, PlanCluster(*request_.image, request_.wal_archives, request_.pg_bin, request_.user));
+  PGS_ASSIGN(plan_, PlanCluster(*request_.image, request_.wal_archives, request_.pg_bin, request_.user, request_.at));
+  if (plan_.recovery.moment) std::ranges::for_each(plan_.recovery.moment->warnings, events_.warning);
   steps_.Mark("plan");
   return {};
 }
@@ -69,7 +71,7 @@ Status Session::MakeVolume() {
   PGS_ASSIGN(const auto volume,
              layer::Volume::Create({.image = std::move(image), .directory = directory_.layer(), .owner = owner}));
   PGS_TRY(MakeSafe(*volume, plan_.recovery.mode, owner));
-  first_login_ = GuessLogin(plan_.facts.major_version, plan_.facts.kind == ClusterKind::kStopped, request_.database,
+  first_login_ = GuessLogin(plan_.facts.major_version, plan_.recovery.mode == RecoveryMode::kNone, request_.database,
                             [&](std::string_view path) { return vfs::ReadFileAt(*volume, std::string(path)); });
   steps_.Mark("prepare");
   start_processor_ = io::SharedProcessor::Enter();
@@ -97,7 +99,7 @@ Status Session::StartServer() {
                                             .settings = {},
                                             .allow_network = request_.allow_network,
                                             .ends_with_command = true,
-                                            .replays = plan_.facts.kind != ClusterKind::kStopped,
+                                            .replays = plan_.recovery.mode != RecoveryMode::kNone,
                                             .no_text_index = request_.no_text_index,
                                             .database = request_.database,
                                             .role = request_.role,
@@ -156,7 +158,10 @@ Status Session::MakeReady() {
   return {};
 }
 
-std::string Session::description() const { return DescribeCluster(plan_.facts); }
+std::string Session::description() const {
+  const std::string what = DescribeCluster(plan_.facts);
+  return plan_.recovery.moment ? what + ", at " + plan_.recovery.moment->description : what;
+}
 
 Status Session::WritePsqlrc(std::string_view source_name) const {
   return directory_.WriteFile("psqlrc", PsqlrcText(source_name));

@@ -28,10 +28,11 @@ namespace pgstrata::branch {
 struct OpenRequest {
   std::shared_ptr<const image::Image> image;
   std::vector<std::unique_ptr<image::WalArchive>> wal_archives;
-  std::string pg_bin;             // empty: searched for
-  std::string user = "postgres";  // whom the server runs as, when started by root
-  std::string database;           // empty: postgres, or what is there
-  std::string role;               // empty: the bootstrap superuser, or who can log in
+  std::optional<MomentRequest> at = {};  // nothing: as soon as it is consistent
+  std::string pg_bin;                    // empty: searched for
+  std::string user = "postgres";         // whom the server runs as, when started by root
+  std::string database;                  // empty: postgres, or what is there
+  std::string role;                      // empty: the bootstrap superuser, or who can log in
   LibraryRequest libraries;
   bool allow_network = false;  // let the server reach the network: foreign servers, COPY PROGRAM
   bool no_text_index = false;  // keep the planner off indexes whose collation changed
@@ -69,7 +70,7 @@ class Session {
   [[nodiscard]] const std::vector<StepTime>& steps() const { return steps_.times(); }
   // Readable when the worker has died, and with it the database.
   [[nodiscard]] int worker_pidfd() { return worker_.process().pidfd(); }
-  // What it is: "online backup of 2026-11-20 21:05:39 UTC".
+  // What it is, and of which moment: "online backup of 2026-11-20 21:05:39 UTC".
   [[nodiscard]] std::string description() const;
   // The last words of the worker, for an error.
   [[nodiscard]] std::string WorkerLogTail() const;

@@ -61,19 +61,28 @@ Status LookForObstacle(const image::Image& image, const SourceReport& report, co
 
 Result<SourceReport> ReportSource(const image::Image& image,
                                   const std::vector<std::unique_ptr<image::WalArchive>>& archives,
-                                  const std::string& pg_bin) {
+                                  const std::string& pg_bin, const std::optional<MomentRequest>& at) {
   SourceReport report;
   PGS_ASSIGN(report.facts, InspectCluster(image));
   PGS_ASSIGN(report.recovery, PlanRecovery(image, report.facts, archives));
   PGS_TRY(Measure(image, report));
-  if (const auto status = LookForObstacle(image, report, pg_bin); !status) report.obstacle = status.error();
   report.consistent_at = report.recovery.consistent_at;
+  if (const auto status = LookForObstacle(image, report, pg_bin); !status) report.obstacle = status.error();
   if (!report.consistent_at && report.facts.kind == ClusterKind::kOnlineBackup && !report.obstacle) {
     const auto found = FindConsistentPoint(image, report.facts, archives);
     if (found) {
       report.consistent_at = *found;
     } else {
       report.obstacle = found.error();
+    }
+  }
+  if (at && !report.obstacle) {
+    auto to_moment = PlanRecovery(image, report.facts, archives, at);
+    if (!to_moment) {
+      report.obstacle = std::move(to_moment).error();
+    } else {
+      to_moment->stop_time = report.recovery.stop_time;
+      report.recovery = *std::move(to_moment);
     }
   }
   return report;

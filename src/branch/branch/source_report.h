@@ -33,9 +33,10 @@ struct SourceReport {
 };
 
 // Lists the whole image for its sizes. Fails only where it is not a cluster at all, or is too damaged to say anything;
-// what merely stops it from being opened is the report's obstacle. `pg_bin` as for FindInstallation.
+// what merely stops it from being opened, or from being opened at `at`, is the report's obstacle. `pg_bin` as for
+// FindInstallation.
 Result<SourceReport> ReportSource(const image::Image& image,
                                   const std::vector<std::unique_ptr<image::WalArchive>>& archives,
-                                  const std::string& pg_bin);
+                                  const std::string& pg_bin, const std::optional<MomentRequest>& at = std::nullopt);
 
 }  // namespace pgstrata::branch

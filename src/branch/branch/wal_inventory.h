@@ -1,4 +1,4 @@
-// All WAL at hand for one cluster: its own pg_wal, then the archives in the order of the command line.
+// All WAL at hand for one cluster: its own pg_wal and the archives, in the order of the command line.
 #pragma once
 
 #include <map>
@@ -15,6 +15,13 @@
 
 namespace pgstrata::branch {
 
+// Where a file lies both in the cluster's own pg_wal and in an archive.
+enum class WalPreference {
+  kOwn,
+  // The longer one. A backup's own last segment may end where the backup does; the archive's goes on.
+  kFarthest,
+};
+
 class WalInventory {
  public:
   struct Place {
@@ -24,7 +31,8 @@ class WalInventory {
 
   // `image` and `archives` outlive it.
   static Result<WalInventory> Take(const image::Image& image,
-                                   const std::vector<std::unique_ptr<image::WalArchive>>& archives);
+                                   const std::vector<std::unique_ptr<image::WalArchive>>& archives,
+                                   WalPreference preference = WalPreference::kOwn);
 
   [[nodiscard]] bool Has(const std::string& name) const { return places_.contains(name); }
   // Where `name`, which is there, lies.
@@ -37,7 +45,11 @@ class WalInventory {
   // The names of all backup history files (NAME.OFFSET.backup).
   [[nodiscard]] std::vector<std::string> BackupHistories() const { return NamesWithSuffix(".backup"); }
 
+  // The names of all segments.
+  [[nodiscard]] std::vector<std::string> Segments() const;
+
  private:
+  Status AddFarthest(const image::WalArchive& archive, const image::WalFile& file);
   [[nodiscard]] std::vector<std::string> NamesWithSuffix(std::string_view suffix) const;
 
   const image::Image* image_ = nullptr;
@@ -50,12 +62,15 @@ class InventoryWalSource final : public pgdata::WalSource {
   InventoryWalSource(const WalInventory& inventory, pgdata::WalSegmentSize segment_size)
       : inventory_(inventory), segment_size_(segment_size) {}
   Result<size_t> Read(const pgdata::WalSegment& segment, uint64_t offset, MutableBytes out) override;
+  // The names of the segments that were read, in their order.
+  [[nodiscard]] const std::vector<std::string>& used() const { return used_; }
 
  private:
   const WalInventory& inventory_;
   pgdata::WalSegmentSize segment_size_;
   std::string open_name_;
   std::unique_ptr<image::ImageFile> open_file_;
+  std::vector<std::string> used_;
 };
 
 }  // namespace pgstrata::branch

@@ -147,6 +147,11 @@ Result<std::string> MakeTemporaryDirectory(const std::string& prefix) {
   return path;
 }
 
+Status MakeLink(const std::string& target, const std::string& path) {
+  if (::symlink(target.c_str(), path.c_str()) != 0) return FailErrno("could not create \"" + path + '"');
+  return {};
+}
+
 Status RemoveTree(const std::string& path) {
   const auto status = StatLink(path);
   if (!status)

@@ -38,6 +38,8 @@ Status MakeDirectories(const std::string& path, mode_t mode = 0700);
 inline constexpr size_t kRandomSuffix = 6;
 Result<std::string> MakeTemporaryDirectory(const std::string& prefix);
 // rm -rf without crossing into another file system (a mount left below is an error, not a victim). Missing is success.
+// A symbolic link at `path` to `target`, which need not be there.
+Status MakeLink(const std::string& target, const std::string& path);
 Status RemoveTree(const std::string& path);
 Status RemoveFile(const std::string& path);
 // rename(2): replaces what is at `to`. Durable after SyncDirectory of both directories.

@@ -1,5 +1,7 @@
 #include "postgres/pgdata/pg_time.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <limits>
 
@@ -20,6 +22,13 @@ Timestamp FromPgTime(int64_t seconds) { return {ScaleClamped(seconds, 1'000'000'
 Timestamp FromTimestampTz(int64_t microseconds) {
   const int64_t since_1970 = microseconds > kMax - kMicrosecondsTo2000 ? kMax : microseconds + kMicrosecondsTo2000;
   return {ScaleClamped(since_1970, 1'000)};
+}
+
+std::string FormatExactly(Timestamp time) {
+  std::string text = time.ToString();
+  const int64_t microseconds = time.unix_ns % 1'000'000'000 / 1'000;
+  if (microseconds > 0) text.insert(text.find('+'), fmt::format(".{:06}", microseconds));
+  return text;
 }
 
 }  // namespace pgstrata::pgdata

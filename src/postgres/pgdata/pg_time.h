@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 
 #include "foundation/base/types.h"
 
@@ -11,5 +12,8 @@ namespace pgstrata::pgdata {
 Timestamp FromPgTime(int64_t seconds);
 // `TimestampTz`: microseconds since 2000-01-01 00:00:00 UTC (src/include/datatype/timestamp.h). Clamped likewise.
 Timestamp FromTimestampTz(int64_t microseconds);
+
+// "2026-11-20 23:03:47.703018+00": to the microsecond, as WAL has it.
+std::string FormatExactly(Timestamp time);
 
 }  // namespace pgstrata::pgdata

@@ -14,6 +14,7 @@ constexpr uint8_t kCheckpointShutdown = 0x00;
 constexpr uint8_t kCheckpointOnline = 0x10;
 constexpr uint8_t kSwitch = 0x40;
 constexpr uint8_t kBackupEnd = 0x50;
+constexpr uint8_t kParameterChange = 0x60;
 constexpr uint8_t kRestorePoint = 0x70;
 constexpr uint8_t kEndOfRecovery = 0x90;
 
@@ -95,6 +96,19 @@ std::optional<RestorePoint> ParseRestorePoint(const WalRecord& record) {
   const std::string_view name = AsText(reader.Take(kNameSize));
   if (!reader.ok()) return std::nullopt;
   return RestorePoint{time, std::string(name.substr(0, name.find('\0')))};
+}
+
+std::optional<ParameterChange> ParseParameterChange(const WalRecord& record) {
+  if (!IsXlog(record, kParameterChange)) return std::nullopt;
+  ByteReader reader(record.main_data);
+  ParameterChange change;
+  change.max_connections = reader.Read<uint32_t>();
+  change.max_worker_processes = reader.Read<uint32_t>();
+  change.max_wal_senders = reader.Read<uint32_t>();
+  change.max_prepared_transactions = reader.Read<uint32_t>();
+  change.max_locks_per_transaction = reader.Read<uint32_t>();
+  if (!reader.ok()) return std::nullopt;
+  return change;
 }
 
 Result<std::optional<TransactionEnd>> ParseTransactionEnd(const WalRecord& record, int major_version) {

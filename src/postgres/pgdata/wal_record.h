@@ -46,6 +46,16 @@ struct RestorePoint {
 };
 std::optional<RestorePoint> ParseRestorePoint(const WalRecord& record);
 
+// Settings of the server that the WAL from here on was written under.
+struct ParameterChange {
+  uint32_t max_connections = 0;
+  uint32_t max_worker_processes = 0;
+  uint32_t max_wal_senders = 0;
+  uint32_t max_prepared_transactions = 0;
+  uint32_t max_locks_per_transaction = 0;
+};
+std::optional<ParameterChange> ParseParameterChange(const WalRecord& record);
+
 // A record at which a recovery target of time or xid can stop.
 struct TransactionEnd {
   bool committed = false;
