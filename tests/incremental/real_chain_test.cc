@@ -87,6 +87,15 @@ class RealChainTest : public ::testing::Test {
     return combined ? *std::move(combined) : nullptr;
   }
 
+  void Write(const std::string& path, const std::string& content) const {
+    ASSERT_TRUE(io::WriteWholeFile(Native(path), content).has_value());
+  }
+  void Flip(const std::string& path, uint64_t offset) const {
+    auto bytes = io::ReadWholeFile(Native(path)).value();
+    bytes.at(offset) ^= 1;
+    Write(path, bytes);
+  }
+
   test::ScratchDirectory scratch_;
 };
 
@@ -125,51 +134,118 @@ TEST_F(RealChainTest, ChainIsFoundByWhatTheBackupsSay) {
             (std::vector{Native("chain3/full"), Native("chain3/incr1")}));
 }
 
+struct Walked {
+  Verified verified;
+  std::vector<Damage> damages;
+};
+
+Walked Verify(const CombinedImage& image) {
+  Walked walked;
+  const auto keep = [&walked](const Damage& damage) { walked.damages.push_back(damage); };
+  for (const auto& backup : image.files().chain()) {
+    const auto verified = VerifyBackup(*backup.image, backup.facts.page_rules(), {.threads = 2}, keep);
+    EXPECT_TRUE(verified.has_value()) << verified.error().message();
+    if (verified) walked.verified += *verified;
+  }
+  return walked;
+}
+
 TEST_F(RealChainTest, VerifyFindsNothingInASoundChain) {
   Unpack("chain3");
   const auto image = Combined({"chain3/full", "chain3/incr1"}, "chain3/incr2");
-  const auto none = [](const Damage& damage) -> Status {
+  const auto walked = Verify(*image);
+  for (const auto& damage : walked.damages)
     ADD_FAILURE() << damage.backup << ' ' << damage.path << ' ' << damage.problem;
-    return {};
-  };
-  for (const auto& backup : image->files().chain()) {
-    const auto verified = VerifyAgainstManifest(*backup.image, none);
-    ASSERT_TRUE(verified.has_value()) << verified.error().message();
-    EXPECT_GT(verified->files, 900U);
-  }
-  const auto pages = VerifyPages(*image, none);
-  ASSERT_TRUE(pages.has_value()) << pages.error().message();
-  EXPECT_GT(pages->pages, 3000U);
+  EXPECT_GT(walked.verified.files, 2700U);
+  EXPECT_GT(walked.verified.pages, 3000U);
+  const auto chain = VerifyChain(*image, [](const Damage& damage) { ADD_FAILURE() << damage.problem; });
+  EXPECT_TRUE(chain.has_value());
 }
 
 TEST_F(RealChainTest, FlippedBytesAndLostFilesAreFoundWhereTheyAre) {
   Unpack("chain3");
-  const std::string flipped = Native("chain3/full/base/5/2608");
-  auto bytes = io::ReadWholeFile(flipped).value();
-  bytes[3 * 8192 + 5000] ^= 1;
-  ASSERT_TRUE(io::WriteWholeFile(flipped, bytes).has_value());
+  Flip("chain3/full/base/5/2608", 3 * 8192 + 5000);
+  Flip("chain3/full/postgresql.conf", 17);
   ASSERT_TRUE(io::RemoveFile(Native("chain3/full/base/5/1255")).has_value());
+  ASSERT_TRUE(io::WriteWholeFile(Native("chain3/incr1/base/5/extra"), "?").has_value());
+  Write("chain3/full/PG_VERSION", "1");
   const auto image = Combined({"chain3/full", "chain3/incr1"}, "chain3/incr2");
+  auto damages = Verify(*image).damages;
+  std::ranges::sort(damages, {}, &Damage::path);
+  ASSERT_EQ(damages.size(), 5U);
+  EXPECT_EQ(damages[0].path, "PG_VERSION");
+  EXPECT_EQ(damages[0].problem, "it has 1 bytes, not 3");
+  EXPECT_EQ(damages[1].path, "base/5/1255");
+  EXPECT_EQ(damages[1].problem, "it is missing");
+  EXPECT_EQ(damages[2].path, "base/5/2608");
+  EXPECT_EQ(damages[2].block, 3U);
+  EXPECT_EQ(damages[2].backup, Native("chain3/full"));
+  EXPECT_THAT(damages[2].problem, HasSubstr("checksum"));
+  EXPECT_EQ(damages[3].path, "base/5/extra");
+  EXPECT_EQ(damages[3].backup, Native("chain3/incr1"));
+  EXPECT_EQ(damages[3].problem, "it is not in backup_manifest");
+  EXPECT_EQ(damages[4].path, "postgresql.conf");
+  std::set<std::string> lost;
+  const auto chain = VerifyChain(*image, [&lost](const Damage& damage) { lost.insert(damage.path); });
+  EXPECT_TRUE(chain.has_value());
+  EXPECT_EQ(lost, std::set<std::string>{"base/5/1255"});
+}
+
+TEST_F(RealChainTest, DamagedManifestIsToldAndPagesAreStillLookedAt) {
+  Unpack("chain3");
+  Flip("chain3/full/backup_manifest", 500);
+  Flip("chain3/full/base/5/2608", 3 * 8192 + 5000);
+  const auto full = OpenBackup(Native("chain3/full"));
   std::vector<Damage> damages;
-  const auto keep = [&](const Damage& damage) -> Status {
-    damages.push_back(damage);
-    return {};
-  };
-  ASSERT_TRUE(VerifyAgainstManifest(*image->files().chain()[0].image, keep).has_value());
+  const auto verified = VerifyBackup(**full, ReadFacts(**full)->page_rules(), {},
+                                     [&](const Damage& damage) { damages.push_back(damage); });
+  ASSERT_TRUE(verified.has_value());
   ASSERT_EQ(damages.size(), 2U);
-  for (const auto& damage : damages) EXPECT_EQ(damage.backup, Native("chain3/full"));
-  damages.clear();
-  const auto pages = VerifyPages(*image, keep);
-  ASSERT_TRUE(pages.has_value());
-  std::set<std::string> files;
-  for (const auto& damage : damages) files.insert(damage.path);
-  EXPECT_EQ(files, (std::set<std::string>{"base/5/1255", "base/5/2608"}));
-  for (const auto& damage : damages) {
-    ASSERT_TRUE(damage.block.has_value());
-    if (damage.path != "base/5/2608") continue;
-    EXPECT_EQ(damage.block, 3U);
-    EXPECT_EQ(damage.backup, Native("chain3/full"));
-    EXPECT_THAT(damage.problem, HasSubstr("checksum"));
+  EXPECT_EQ(damages[0].path, "backup_manifest");
+  EXPECT_EQ(damages[1].path, "base/5/2608");
+  EXPECT_EQ(damages[1].block, 3U);
+}
+
+// pg_basebackup -R.
+TEST_F(RealChainTest, WhatWasAppendedForAStandbyIsNoDamage) {
+  Unpack("chain3");
+  const std::string configuration = Native("chain3/full/postgresql.auto.conf");
+  const auto text = io::ReadWholeFile(configuration);
+  ASSERT_TRUE(io::WriteWholeFile(configuration, *text + "primary_conninfo = 'host=x'\n").has_value());
+  ASSERT_TRUE(io::WriteWholeFile(Native("chain3/full/standby.signal"), "").has_value());
+  const auto full = OpenBackup(Native("chain3/full"));
+  const auto verified = VerifyBackup(**full, ReadFacts(**full)->page_rules(), {},
+                                     [](const Damage& damage) { ADD_FAILURE() << damage.path; });
+  EXPECT_TRUE(verified.has_value());
+  Flip("chain3/full/postgresql.auto.conf", 5);
+  const auto changed = VerifyBackup(**OpenBackup(Native("chain3/full")), {}, {}, [](const Damage&) {});
+  EXPECT_EQ(changed->damages, 1U);
+}
+
+// No checksum that is compared when a part is read stands for a page but its own.
+TEST_F(RealChainTest, ADamagedPageIsNeverGivenOut) {
+  Unpack("chain3");
+  const auto before = Combined({"chain3/full", "chain3/incr1"}, "chain3/incr2");
+  const std::string path = "base/5/2608";
+  ASSERT_TRUE(before->IsCombined(path));
+  const auto map = before->files().Map(path);
+  uint32_t block = 0;
+  while (block < (*map)->length() && (*map)->Find(block).kind != BlockMap::Kind::kFull) ++block;
+  ASSERT_LT(block, (*map)->length());
+  Flip("chain3/full/" + path, uint64_t{block} * 8192 + 4000);
+  const auto image = Combined({"chain3/full", "chain3/incr1"}, "chain3/incr2");
+  const auto file = image->Open(path);
+  ASSERT_TRUE(file.has_value());
+  std::vector<std::byte> half(4096);
+  for (const uint64_t offset : {uint64_t{block} * 8192, uint64_t{block} * 8192 + 4096}) {
+    const auto read = (*file)->ReadAt(offset, half);
+    ASSERT_FALSE(read.has_value());
+    EXPECT_EQ(read.error().code(), ErrorCode::kCorrupt);
+    EXPECT_THAT(read.error().message(), HasSubstr("block " + std::to_string(block) + " of \"base/5/2608\""));
+    EXPECT_THAT(read.error().message(), HasSubstr(Native("chain3/full")));
+  }
+  for (uint32_t other = 0; other < (*map)->length(); ++other) {
+    if (other != block) EXPECT_TRUE((*file)->ReadAt(uint64_t{other} * 8192, half).has_value()) << other;
   }
 }
 

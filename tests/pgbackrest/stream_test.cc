@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 
@@ -83,6 +84,7 @@ class StreamTest : public ::testing::Test {
     return names && names->size() == 1 && !names->front().ends_with(".part");
   }
   [[nodiscard]] const BackupImage& image() const { return *image_; }
+  [[nodiscard]] const image::ImageFile& file() const { return *file_; }
   [[nodiscard]] uint64_t StoredSize() const { return std::filesystem::file_size(stored_); }
 
  private:
@@ -124,8 +126,46 @@ TEST_F(StreamTest, DamageIsNeverAnsweredAndNamed) {
   }
   EXPECT_GT(wrong, 0U);
   std::vector<Damage> damages;
-  ASSERT_TRUE(VerifyBackup(image(), {.damage = [&](const Damage& damage) { damages.push_back(damage); }, .done = {}}));
+  VerifyBackup(image(), {}, {}, [&](const Damage& damage) { damages.push_back(damage); });
   EXPECT_FALSE(damages.empty());
+}
+
+TEST_F(StreamTest, HalvesOfPagesAreProvenToo) {
+  MakeRepository();
+  Flip(StoredSize() / 2);
+  std::string half(pgdata::kPageSize / 2, '?');
+  size_t failed = 0;
+  for (size_t page = 0; page < kPages; ++page) {
+    for (const size_t skipped : {size_t{0}, half.size()}) {
+      const auto read = file().ReadAt(page * pgdata::kPageSize + skipped, std::as_writable_bytes(std::span(half)));
+      if (!read) ++failed;
+      if (read) EXPECT_TRUE(half == Expected(page).substr(skipped, half.size())) << page;
+    }
+  }
+  EXPECT_GT(failed, 0U);
+}
+
+TEST_F(StreamTest, WhatCameBeforeTheDamageIsReadAfterItWasMet) {
+  MakeRepository();
+  Flip(StoredSize() / 2);
+  EXPECT_THAT(Read(kPages - 1), HasSubstr("error: "));
+  for (const size_t page : {size_t{0}, kPages / 4}) EXPECT_TRUE(Read(page) == Expected(page)) << page;
+}
+
+TEST_F(StreamTest, VerificationNamesTheBlockWhereTheStreamBreaks) {
+  MakeRepository();
+  Flip(StoredSize() / 2);
+  std::vector<uint64_t> blocks;
+  const auto verified = VerifyBackup(image(), {}, {}, [&](const Damage& damage) {
+    EXPECT_EQ(damage.path, kPath);
+    ASSERT_TRUE(damage.block.has_value()) << damage.problem;
+    blocks.push_back(*damage.block);
+  });
+  EXPECT_EQ(verified.damages, blocks.size());
+  ASSERT_FALSE(blocks.empty());
+  // The pages hardly compress: half of the stream is half of the pages.
+  EXPECT_NEAR(static_cast<double>(std::ranges::min(blocks)), kPages / 2.0, 10.0);
+  EXPECT_TRUE(Read(std::ranges::min(blocks) - 1) == Expected(std::ranges::min(blocks) - 1));
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 // What damage does, and that it does no more.
 #include <filesystem>
 
+#include "catalog/probackup/verify.h"
 #include "foundation/io/directory.h"
 #include "postgres/pgdata/crc32c.h"
 #include "tests/probackup/chain_fixture.h"
@@ -109,6 +110,30 @@ TEST_F(DamageTest, LostHeaderMapAndLostFileFailOnlyWhatTheyMayHold) {
   EXPECT_TRUE(ReadBlock(*image, kPath, 1) == Page(1, 2));
   EXPECT_THAT(Failure(ReadBlock(*image, kPath, 0)), HasSubstr("is missing"));
   EXPECT_THAT(Failure(ReadBlock(*image, kPath, 0)), HasSubstr("is missing")) << "again";
+}
+
+// The checksum that stands beside the page does not stand for the one in it.
+TEST_F(DamageTest, FlippedChecksumInAPageIsNoticedWhereTheClusterHasChecksums) {
+  Make(PageCompression::kNone);
+  Flip(FullStream(), 8 + 8);  // pd_checksum of block 0, behind the record's header
+  const auto image = Open(delta_directory_)->MakeImage();
+  EXPECT_THAT(Failure(ReadBlock(*image, kPath, 0)), AllOf(HasSubstr("block 0"), HasSubstr("checksum")));
+  EXPECT_TRUE(ReadBlock(*image, kPath, 2) == Page(2, 1));
+}
+
+TEST_F(DamageTest, VerificationListsEachDamagedPlaceOnce) {
+  Make(PageCompression::kNone);
+  Flip(FullStream(), -300);
+  Flip(full_directory_ + "/database/postgresql.conf", 3);
+  ASSERT_TRUE(io::RemoveFile(delta_directory_ + "/page_header_map").has_value());
+  std::vector<std::string> found;
+  const auto verified = VerifyChain(delta_directory_, false, {.threads = 2}, [&](const image::Damage& damage) {
+    found.push_back(damage.backup + ' ' + damage.path + ' ' + (damage.block ? std::to_string(*damage.block) : "-"));
+  });
+  ASSERT_TRUE(verified.has_value());
+  EXPECT_EQ(verified->damages, 3U);
+  EXPECT_THAT(found, ::testing::UnorderedElementsAre("TOTK0V " + std::string(kPath) + " 2", "TOTK0V postgresql.conf -",
+                                                     delta_.Id() + "  -"));
 }
 
 // Nothing but the file's own checksum says that one of its pages is not what it was.

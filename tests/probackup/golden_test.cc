@@ -60,7 +60,7 @@ TEST_P(GoldenTest, WithoutHeaderMapsTheStreamsSayTheSame) {
 }
 
 TEST_P(GoldenTest, VerificationFindsNothing) {
-  const auto verified = VerifyChain(Directory(Ids().back()), false, 2, [](const Damage& damage) {
+  const auto verified = VerifyChain(Directory(Ids().back()), false, {.threads = 2}, [](const Damage& damage) {
     ADD_FAILURE() << damage.backup << ' ' << damage.path << ": " << damage.problem;
   });
   ASSERT_TRUE(verified.has_value());
@@ -79,8 +79,8 @@ TEST_P(GoldenTest, VerificationFindsEveryFlippedByte) {
     ++flipped;
   }
   std::vector<std::string> files;
-  const auto verified =
-      VerifyChain(Directory(newest), false, 2, [&files](const Damage& damage) { files.push_back(damage.path); });
+  const auto verified = VerifyChain(Directory(newest), false, {.threads = 2},
+                                    [&files](const Damage& damage) { files.push_back(damage.path); });
   ASSERT_TRUE(verified.has_value());
   std::ranges::sort(files);
   files.erase(std::unique(files.begin(), files.end()), files.end());

@@ -254,6 +254,11 @@ Status DecodedCache::ReadAt(const DecodedContent& content, uint64_t offset, Muta
                             "PGSTRATA_HOME to a directory elsewhere"));
 }
 
+Status DecodedCache::ReadDamaged(const DecodedContent& content, uint64_t offset, MutableBytes out) {
+  PGS_ASSIGN(const auto entry, Enter(content));
+  return entry->Read(content, offset, out);
+}
+
 Result<uint64_t> DecodedCache::SizeOf(const DecodedContent& content) {
   if (content.size) return *content.size;
   PGS_ASSIGN(const auto entry, Enter(content));

@@ -54,6 +54,9 @@ class DecodedCache {
   // As ImageFile::ReadAt. Decodes as far as the end of `out`; kCorrupt where the content is not `size` bytes long or
   // the source says so (and from then on at once), kNoSpace where the directory's file system is full.
   Status ReadAt(const DecodedContent& content, uint64_t offset, MutableBytes out);
+  // What was decoded of content that failed as kCorrupt, before it failed: for a caller who can tell by other means
+  // whether it is right. kCorrupt behind that.
+  Status ReadDamaged(const DecodedContent& content, uint64_t offset, MutableBytes out);
   // The size of the content: decodes all of it where that is not known otherwise.
   Result<uint64_t> SizeOf(const DecodedContent& content);
   // Whether it is here whole: then reading it decodes nothing.

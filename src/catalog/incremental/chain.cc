@@ -80,6 +80,7 @@ Result<BackupFacts> ReadFacts(const image::Image& image) {
   const auto control = pgdata::ParseControlFile(AsBytes(*bytes));
   if (!control) return Fail(InBackup(control.error(), image));
   facts.system_identifier = control->system_identifier;
+  facts.data_checksums = control->data_checksums();
   PGS_ASSIGN(facts.major_version, control->MajorVersion());
 
   const auto in_manifest = ManifestSystemIdentifier(image);

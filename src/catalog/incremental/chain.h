@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "backup/image/image.h"
+#include "backup/image/page_check.h"
 #include "foundation/base/error.h"
 #include "postgres/pgdata/backup_label.h"
 
@@ -16,7 +17,12 @@ struct BackupFacts {
   pgdata::BackupLabel label;
   uint64_t system_identifier = 0;
   int major_version = 0;
+  bool data_checksums = false;
 
+  // What its pages have to be like: those that changed after it began may be torn.
+  [[nodiscard]] image::PageRules page_rules() const {
+    return {.checksums = data_checksums, .torn_from = label.start, .torn_until = {}};
+  }
   [[nodiscard]] bool is_full() const { return !label.incremental_base; }
   // Whether `incremental` was taken against this one.
   [[nodiscard]] bool Carries(const BackupFacts& incremental) const;

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "backup/image/page_checked_file.h"
 #include "foundation/base/text.h"
 #include "postgres/pgdata/page.h"
 
@@ -120,8 +121,17 @@ std::unique_ptr<image::ImageFile> MakeCutFile(std::unique_ptr<image::ImageFile> 
 }
 
 Result<std::unique_ptr<image::ImageFile>> OpenCombinedFile(std::shared_ptr<const ChainFiles> files, std::string path) {
-  PGS_ASSIGN(auto map, files->Map(path));
-  return std::make_unique<CombinedFile>(std::move(files), std::move(path), std::move(map));
+  PGS_ASSIGN(const auto map, files->Map(path));
+  auto combined = std::make_unique<CombinedFile>(files, path, map);
+  const auto first_in_fork = image::FirstBlockOf(path);
+  if (!first_in_fork || !files->chain().back().facts.data_checksums) return combined;
+  return image::MakePageCheckedFile(
+      std::move(combined), std::move(path), *first_in_fork, [files, map](uint32_t block) -> image::PageOrigin {
+        const auto run = map->Find(block);
+        const bool is_there = run.kind == BlockMap::Kind::kFull || run.kind == BlockMap::Kind::kIncremental;
+        const auto& from = files->chain()[is_there ? run.backup : files->newest()];
+        return {.backup = from.image->name(), .rules = from.facts.page_rules()};
+      });
 }
 
 }  // namespace pgstrata::incremental

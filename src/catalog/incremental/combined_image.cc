@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "backup/image/buffer_file.h"
+#include "backup/image/page_checked_file.h"
 #include "catalog/incremental/combined_file.h"
 #include "foundation/base/text.h"
 
@@ -183,6 +184,12 @@ Result<std::unique_ptr<image::ImageFile>> CombinedImage::OpenPlain(std::string_v
                     .WithHint("bring it back from another copy of the backup"));
   }
   if (!file || !HoldsIncrementals(SplitLast(path).first)) return file;
+  const auto& facts = files_->chain().back().facts;
+  if (const auto first_in_fork = image::FirstBlockOf(path); first_in_fork && facts.data_checksums) {
+    const image::PageOrigin newest{.backup = name(), .rules = facts.page_rules()};
+    *file = image::MakePageCheckedFile(*std::move(file), std::string(path), *first_in_fork,
+                                       [newest](uint32_t) { return newest; });
+  }
   const auto listed_file = listed().Find(path);
   if (!listed_file || listed_file->size <= (*file)->size()) return file;
   const uint64_t there = (*file)->size();

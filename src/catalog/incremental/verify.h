@@ -1,5 +1,5 @@
-// Whether the bytes of a chain are sound: every file of a backup against its manifest, every page of what is shown
-// against its checksum.
+// Whether the bytes of base backups are sound: every file of one against its manifest, every page against its
+// checksum, and whether what a chain is put together from is there.
 #pragma once
 
 #include <functional>
@@ -7,6 +7,7 @@
 
 #include "backup/image/damage.h"
 #include "backup/image/image.h"
+#include "backup/image/page_check.h"
 #include "catalog/incremental/combined_image.h"
 #include "foundation/base/error.h"
 
@@ -14,17 +15,20 @@ namespace pgstrata::incremental {
 
 using image::Damage;
 using image::Verified;
+using image::VerifyOptions;
+// Called by one thread at a time, in no order.
+using OnDamage = std::function<void(const Damage&)>;
 
-// Called for each damage; an error of it ends the walk and is the result.
-using OnDamage = std::function<Status(const Damage&)>;
+// Reads every file of a backup as it lies there, an incremental one too. Where it has a backup_manifest: that file's
+// own checksum, and each file that it lists: missing, of another size, of another checksum, and files that it does not
+// list. As pg_verifybackup does, it leaves out WAL and what pg_basebackup -R makes; what that appended to
+// postgresql.auto.conf is passed over. Pages of relations are compared with `rules`, which finds the damaged block in a
+// file whose checksum is wrong. Fails only where the backup cannot be listed.
+Result<Verified> VerifyBackup(const image::Image& backup, const image::PageRules& rules, const VerifyOptions& options,
+                              const OnDamage& on_damage);
 
-// Reads every file that backup_manifest lists, in its order: what is missing, has another size or another checksum.
-// WAL, and what came into the directory later, is not listed. kNotFound where there is no manifest.
-Result<Verified> VerifyAgainstManifest(const image::Image& backup, const OnDamage& on_damage);
-
-// Reads every page of every relation of the combined backup: what cannot be read, and, where the cluster has data
-// checksums, pages whose checksum or header is wrong. A page that changed after its backup began may be torn, recovery
-// replaces it: it is passed over, as pg_basebackup does.
-Result<Verified> VerifyPages(const CombinedImage& image, const OnDamage& on_damage);
+// Whether the files that a chain's image is put together from are there: without reading pages. Tells the first block
+// of each file that cannot be read.
+Result<Verified> VerifyChain(const CombinedImage& image, const OnDamage& on_damage);
 
 }  // namespace pgstrata::incremental

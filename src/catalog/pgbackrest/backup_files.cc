@@ -16,6 +16,16 @@ namespace {
 
 constexpr uint64_t kPage = pgdata::kPageSize;
 
+// The number of the file's first block in its fork: "16384.2" is the third segment. Of another size than this, pages
+// seem to be wrong, and are answered late.
+uint64_t FirstBlockOf(std::string_view name) {
+  constexpr uint64_t kBlocksOfSegment = 131'072;
+  const std::string_view last = SplitLast(name).second;
+  const size_t dot = last.find('.');
+  const auto segment = dot == std::string_view::npos ? std::optional<uint64_t>(0) : ParseDecimal(last.substr(dot + 1));
+  return std::min<uint64_t>(segment.value_or(0), UINT32_MAX / kBlocksOfSegment) * kBlocksOfSegment;
+}
+
 class BackupFile : public image::ImageFile {
  public:
   BackupFile(std::shared_ptr<const StoredContent> content, const ManifestFile& file)
@@ -32,6 +42,31 @@ class BackupFile : public image::ImageFile {
   [[nodiscard]] Status CheckRange(uint64_t offset, MutableBytes out) const {
     if (offset <= file_.size && file_.size - offset >= out.size()) return {};
     return Failed(Error(ErrorCode::kIo, "read beyond the end of " + std::to_string(file_.size) + " bytes"), offset);
+  }
+
+  // Whether `page` (kPage bytes at `begin`) can be nothing but what was backed up. A page of zeros proves nothing.
+  [[nodiscard]] bool IsProven(uint64_t begin, ByteView page) const {
+    const uint64_t block = FirstBlockOf(file_.name) + begin / kPage;
+    return page.size() == kPage && !pgdata::IsNew(page) &&
+           pgdata::VerifyPage(page, {static_cast<uint32_t>(block)}, true).has_value();
+  }
+
+  // Fills `out` with pages that prove themselves. `read` fills a page from its beginning, or gives false. `error` is
+  // what is said of the first page that cannot be had.
+  template <typename Read>
+  Status CopySoundPages(uint64_t offset, MutableBytes out, Error error, const Read& read) const {
+    std::array<std::byte, kPage> page;
+    while (!out.empty()) {
+      const uint64_t skipped = offset % kPage;
+      const uint64_t begin = offset - skipped;
+      const MutableBytes whole = MutableBytes(page).first(std::min<uint64_t>(kPage, size() - begin));
+      if (!read(begin, whole) || !IsProven(begin, whole)) return Failed(std::move(error), offset);
+      const size_t count = std::min<uint64_t>(out.size(), whole.size() - skipped);
+      std::memcpy(out.data(), whole.data() + skipped, count);
+      out = out.subspan(count);
+      offset += count;
+    }
+    return {};
   }
 
  private:
@@ -105,26 +140,42 @@ class SmallFile final : public BackupFile {
       return codec::ReadAll(*source, size());
     };
     auto bytes = recent_->Get(file().name, decode, [](const std::vector<std::byte>& held) { return held.size(); });
-    if (!bytes) {
-      return Failed(std::move(bytes).error().Wrap(Quoted(content().RangeOf(file()).path)), offset);
-    }
+    if (!bytes) return ReadSoundPages(std::move(bytes).error(), offset, out);
     std::memcpy(out.data(), (*bytes)->data() + offset, out.size());
     return {};
   }
 
  private:
+  // Of a damaged stream, which failed with `error`: as far as it unpacks, pages prove themselves.
+  Status ReadSoundPages(Error error, uint64_t offset, MutableBytes out) const {
+    error = std::move(error).Wrap(Quoted(content().RangeOf(file()).path));
+    if (error.code() != ErrorCode::kCorrupt || !file().checksum_page) return Failed(std::move(error), offset);
+    const auto partly = recent_->Get(
+        file().name + " damaged", [this] { return UnpackPartly(); },
+        [](const std::vector<std::byte>& held) { return held.size() + 1; });
+    if (!partly) return Failed(std::move(error), offset);
+    return CopySoundPages(offset, out, std::move(error), [&](uint64_t begin, MutableBytes page) {
+      if (begin + page.size() > (*partly)->size()) return false;
+      std::memcpy(page.data(), (*partly)->data() + begin, page.size());
+      return true;
+    });
+  }
+
+  Result<std::vector<std::byte>> UnpackPartly() const {
+    std::vector<std::byte> bytes;
+    const auto source = content().Unpack(file());
+    std::array<std::byte, kPage> step;
+    while (source && bytes.size() < size()) {
+      const auto count = (*source)->Read(step);
+      if (!count) break;
+      bytes.insert(bytes.end(), step.begin(), step.begin() + static_cast<ptrdiff_t>(*count));
+      if (*count < step.size()) break;
+    }
+    return bytes;
+  }
+
   const std::shared_ptr<LruCache<std::vector<std::byte>>> recent_;
 };
-
-// The number of the file's first block in its fork: "16384.2" is the third segment. Of another size than this, pages
-// seem to be wrong, and are answered late.
-uint64_t FirstBlockOf(std::string_view name) {
-  constexpr uint64_t kBlocksOfSegment = 131'072;
-  const std::string_view last = SplitLast(name).second;
-  const size_t dot = last.find('.');
-  const auto segment = dot == std::string_view::npos ? std::optional<uint64_t>(0) : ParseDecimal(last.substr(dot + 1));
-  return std::min<uint64_t>(segment.value_or(0), UINT32_MAX / kBlocksOfSegment) * kBlocksOfSegment;
-}
 
 class StreamFile final : public BackupFile {
  public:
@@ -134,13 +185,19 @@ class StreamFile final : public BackupFile {
 
   Status ReadAt(uint64_t offset, MutableBytes out) const override {
     PGS_TRY(CheckRange(offset, out));
-    auto read = cache_->ReadAt(decoded_, offset, out);
-    if (read && !IsKnownToBeRight() && !HasSoundPages(offset, out)) {
-      std::array<std::byte, 1> last{};
-      read = cache_->ReadAt(decoded_, size() - 1, last);
-      if (read) is_right_ = true;
+    if (out.empty()) return {};
+    if (!IsKnownToBeRight() && file().checksum_page && ReadProven(offset, out)) return {};
+    std::array<std::byte, 1> last{};
+    auto read = IsKnownToBeRight() ? Status() : cache_->ReadAt(decoded_, size() - 1, last);
+    if (read) {
+      is_right_ = true;
+      read = cache_->ReadAt(decoded_, offset, out);
+      return read ? Status() : Failed(std::move(read).error(), offset);
     }
-    return read ? Status() : Failed(std::move(read).error(), offset);
+    if (read.error().code() != ErrorCode::kCorrupt || !file().checksum_page) return Failed(read.error(), offset);
+    return CopySoundPages(offset, out, read.error(), [this](uint64_t begin, MutableBytes page) {
+      return cache_->ReadDamaged(decoded_, begin, page).has_value();
+    });
   }
 
  private:
@@ -148,13 +205,19 @@ class StreamFile final : public BackupFile {
     if (!is_right_ && cache_->Holds(decoded_.key)) is_right_ = true;
     return is_right_;
   }
-  [[nodiscard]] bool HasSoundPages(uint64_t offset, ByteView bytes) const {
-    if (!file().checksum_page) return true;
-    const uint64_t skipped = (kPage - offset % kPage) % kPage;
-    uint64_t block = FirstBlockOf(file().name) + (offset + skipped) / kPage;
-    for (uint64_t at = skipped; at + kPage <= bytes.size(); at += kPage, ++block) {
-      if (!pgdata::VerifyPage(bytes.subspan(at, kPage), {static_cast<uint32_t>(block)}, true)) return false;
+
+  // Before all of it is decoded: whether `out` was filled with pages that prove themselves.
+  [[nodiscard]] bool ReadProven(uint64_t offset, MutableBytes out) const {
+    const uint64_t begin = offset - offset % kPage;
+    const uint64_t end = std::min((offset + out.size() + kPage - 1) / kPage * kPage, size());
+    const bool aligned = begin == offset && end == offset + out.size();
+    std::vector<std::byte> around(aligned ? 0 : end - begin);
+    const MutableBytes pages = aligned ? out : MutableBytes(around);
+    if (!cache_->ReadAt(decoded_, begin, pages)) return false;
+    for (size_t at = 0; at < pages.size(); at += kPage) {
+      if (!IsProven(begin + at, pages.subspan(at, std::min<size_t>(kPage, pages.size() - at)))) return false;
     }
+    if (!aligned) std::memcpy(out.data(), around.data() + (offset - begin), out.size());
     return true;
   }
 

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "backup/image/buffer_file.h"
+#include "backup/image/page_checked_file.h"
 #include "catalog/pgbackrest/backup_files.h"
 #include "foundation/base/text.h"
 #include "foundation/codec/sha256.h"
@@ -91,9 +92,23 @@ Result<std::unique_ptr<image::ImageFile>> BackupImage::Open(std::string_view pat
   const ManifestFile& file = manifest().files[node->file];
   if (file.size == 0) return image::MakeBufferFile({});
   if (file.is_block_incremental()) return MakeBlockFile(content_, file);
-  if (content_->HasRandomAccess(file)) return MakePlainFile(content_, file);
+  if (content_->HasRandomAccess(file)) return OpenStored(file);
   if (IsDecodedInMemory(file)) return MakeSmallFile(content_, small_, file);
   return MakeStreamFile(content_, file, cache_, CacheKeyOf(file));
+}
+
+// Of a file that is stored as it is, only all of it has a checksum: pages are compared with their own, and what has no
+// pages is read whole where it is small.
+Result<std::unique_ptr<image::ImageFile>> BackupImage::OpenStored(const ManifestFile& file) const {
+  const auto first_in_fork = image::FirstBlockOf(ImagePathOf(file.name));
+  if (!first_in_fork && file.size <= kSmall) return MakeSmallFile(content_, small_, file);
+  auto stored = MakePlainFile(content_, file);
+  if (!first_in_fork || !file.checksum_page || file.has_page_errors) return stored;
+  const image::PageOrigin origin{
+      .backup = manifest().labels[file.holder],
+      .rules = {.checksums = true, .torn_from = Lsn::Parse(manifest().start_lsn), .torn_until = {}}};
+  return image::MakePageCheckedFile(std::move(stored), std::string(ImagePathOf(file.name)), *first_in_fork,
+                                    [origin](uint32_t) { return origin; });
 }
 
 image::FirstTouch BackupImage::CostOfFirstTouch() const {

@@ -50,6 +50,7 @@ class BackupImage final : public image::Image {
               std::shared_ptr<image::DecodedCache> cache, FileTree tree);
 
   [[nodiscard]] image::Entry Describe(const FileTree::Node& node) const;
+  [[nodiscard]] Result<std::unique_ptr<image::ImageFile>> OpenStored(const ManifestFile& file) const;
   [[nodiscard]] bool IsDecodedInMemory(const ManifestFile& file) const;
   [[nodiscard]] std::string CacheKeyOf(const ManifestFile& file) const;
 

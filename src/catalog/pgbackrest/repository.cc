@@ -116,6 +116,23 @@ Result<std::unique_ptr<BackupImage>> Repository::OpenBackup(const std::string& l
                            std::move(cache));
 }
 
+std::vector<Error> Repository::CheckLists(const std::string& label) const {
+  std::vector<Error> problems;
+  const auto check = [&](const std::string& path, const std::string& passphrase, auto parse) {
+    for (const auto& name : {path, path + ".copy"}) {
+      if (name != path && !io::Exists(name)) continue;
+      const auto read = ReadOne(name, passphrase, parse);
+      if (!read) problems.push_back(read.error());
+    }
+  };
+  const std::string backups = JoinPath(root_, BackupDirectory(stanza_));
+  check(JoinPath(backups, "backup.info"), passphrase_, ParseBackupInfo);
+  check(JoinPath(backups, label + "/backup.manifest"), info_.passphrase, ParseManifest);
+  const std::string archive = JoinPath(root_, "archive/" + stanza_);
+  if (io::Exists(archive)) check(JoinPath(archive, "archive.info"), passphrase_, ParseArchiveInfo);
+  return problems;
+}
+
 Result<std::unique_ptr<image::WalArchive>> Repository::OpenArchive(const Manifest& manifest) const {
   const std::string directory = JoinPath(root_, "archive/" + stanza_);
   const auto info = ReadWithCopy(directory + "/archive.info", passphrase_, ParseArchiveInfo);

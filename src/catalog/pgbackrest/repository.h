@@ -35,6 +35,10 @@ class Repository {
   Result<std::unique_ptr<BackupImage>> OpenBackup(const std::string& label,
                                                   std::shared_ptr<image::DecodedCache> cache) const;
 
+  // What is wrong with backup.info, archive.info, the backup's manifest and the copies of the three: each alone may be
+  // replaced by the other when it is read. A copy that is not there is nothing wrong.
+  [[nodiscard]] std::vector<Error> CheckLists(const std::string& label) const;
+
   // The WAL of the cluster that the backup is of; null where the stanza's archive has none of it. kCorrupt where
   // neither archive.info nor its copy can be used.
   Result<std::unique_ptr<image::WalArchive>> OpenArchive(const Manifest& manifest) const;

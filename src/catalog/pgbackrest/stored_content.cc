@@ -1,6 +1,7 @@
 #include "catalog/pgbackrest/stored_content.h"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <utility>
 
@@ -86,6 +87,11 @@ bool StoredContent::HasRandomAccess(const ManifestFile& file) const {
 }
 
 Result<std::unique_ptr<codec::ByteSource>> StoredContent::Decode(const ManifestFile& file) const {
+  PGS_ASSIGN(auto source, Unpack(file));
+  return std::make_unique<CheckingSource>(shared_from_this(), std::move(source), file);
+}
+
+Result<std::unique_ptr<codec::ByteSource>> StoredContent::Unpack(const ManifestFile& file) const {
   const bool raw = file.bundle != 0 && manifest_.bundle_raw;
   StoredRange range = RangeOf(file);
   if (file.bundle == 0) {  // all of it, as a restore reads it
@@ -99,7 +105,7 @@ Result<std::unique_ptr<codec::ByteSource>> StoredContent::Decode(const ManifestF
   if (const auto compression = CompressionOf(manifest_.compress_type, raw); compression != codec::Compression::kNone) {
     PGS_ASSIGN(source, codec::Decompressing(compression, std::move(source)));
   }
-  return std::make_unique<CheckingSource>(shared_from_this(), std::move(source), file);
+  return source;
 }
 
 Result<BlockMap> StoredContent::ReadMap(const ManifestFile& file) const {
@@ -131,27 +137,59 @@ std::string StoredContent::PlaceOf(const ManifestFile& file, const BlockMap& map
   return PathOf(file, super_block.holder, super_block.bundle);
 }
 
-Result<std::shared_ptr<const StoredContent::Bytes>> StoredContent::Unpacked(const ManifestFile& file,
-                                                                            const SuperBlock& super_block) const {
+Result<StoredContent::Bytes> StoredContent::UnpackWhole(const StoredRange& range, uint64_t size) const {
+  PGS_ASSIGN(Bytes bytes, files_.ReadRange(range));
+  if (!manifest_.passphrase.empty()) {
+    PGS_ASSIGN(bytes, codec::Decrypt(bytes, manifest_.passphrase, codec::SaltHeader::kNoMagic));
+  }
+  const auto compression = CompressionOf(manifest_.compress_type, true);
+  if (compression == codec::Compression::kNone) return bytes;
+  return codec::Decompress(compression, bytes, size);
+}
+
+// Step by step, so that what comes before the damage is had: each block has a checksum of its own.
+Result<StoredContent::UnpackedBlocks> StoredContent::UnpackPartly(const StoredRange& range, uint64_t size) const {
+  constexpr size_t kStep = 8192;
+  auto source = files_.Source(range);
+  if (!manifest_.passphrase.empty()) {
+    source = codec::Decrypting(manifest_.passphrase, codec::SaltHeader::kNoMagic, std::move(source));
+  }
+  const auto compression = CompressionOf(manifest_.compress_type, true);
+  if (compression != codec::Compression::kNone) {
+    PGS_ASSIGN(source, codec::Decompressing(compression, std::move(source)));
+  }
+  UnpackedBlocks unpacked;
+  std::array<std::byte, kStep> step;
+  while (unpacked.bytes.size() <= size) {
+    const auto count = source->Read(step);
+    if (!count) {
+      if (count.error().code() != ErrorCode::kCorrupt) return Fail(count.error());
+      break;
+    }
+    unpacked.bytes.insert(unpacked.bytes.end(), step.begin(), step.begin() + static_cast<ptrdiff_t>(*count));
+    if (*count < step.size()) break;
+  }
+  return unpacked;
+}
+
+Result<std::shared_ptr<const StoredContent::UnpackedBlocks>> StoredContent::Unpacked(
+    const ManifestFile& file, const SuperBlock& super_block) const {
   const StoredRange range{.path = PathOf(file, super_block.holder, super_block.bundle),
                           .offset = super_block.offset,
                           .size = super_block.stored_size};
-  const auto unpack = [&]() -> Result<Bytes> {
-    PGS_ASSIGN(Bytes bytes, files_.ReadRange(range));
-    if (!manifest_.passphrase.empty()) {
-      PGS_ASSIGN(bytes, codec::Decrypt(bytes, manifest_.passphrase, codec::SaltHeader::kNoMagic));
-    }
-    const auto compression = CompressionOf(manifest_.compress_type, true);
-    if (compression == codec::Compression::kNone) return bytes;
-    return codec::Decompress(compression, bytes, super_block.size);
-  };
   const std::string key = range.path + ' ' + std::to_string(range.offset);
-  auto bytes = super_blocks_.Get(key, unpack, [](const Bytes& content) { return content.size(); });
-  if (!bytes) {
-    return Fail(std::move(bytes).error().Wrap("the super block at byte " + std::to_string(range.offset) + " of " +
-                                              Quoted(range.path)));
-  }
-  return bytes;
+  return super_blocks_.Get(
+      key,
+      [&]() -> Result<UnpackedBlocks> {
+        auto whole = UnpackWhole(range, super_block.size);
+        if (whole) return UnpackedBlocks{.bytes = *std::move(whole), .error = {}};
+        if (whole.error().code() != ErrorCode::kCorrupt) return Fail(std::move(whole).error());
+        PGS_ASSIGN(auto partly, UnpackPartly(range, super_block.size));
+        partly.error = std::move(whole).error().Wrap("the super block at byte " + std::to_string(range.offset) +
+                                                     " of " + Quoted(range.path));
+        return partly;
+      },
+      [](const UnpackedBlocks& unpacked) { return unpacked.bytes.size() + sizeof(UnpackedBlocks); });
 }
 
 Status StoredContent::ReadBlock(const ManifestFile& file, const BlockMap& map, uint64_t number,
@@ -159,11 +197,12 @@ Status StoredContent::ReadBlock(const ManifestFile& file, const BlockMap& map, u
   const MappedBlock& block = map.blocks[number];
   PGS_ASSIGN(const auto content, Unpacked(file, map.super_blocks[block.super_block]));
   const uint64_t begin = block.number * map.block_size;
-  const ByteView there = ByteView(*content).subspan(std::min<uint64_t>(begin, content->size()));
+  const ByteView there = ByteView(content->bytes).subspan(std::min<uint64_t>(begin, content->bytes.size()));
   const ByteView bytes = there.first(std::min<uint64_t>(there.size(), map.block_size));
   const auto digest = codec::Xxh3Of128(bytes);
   const ByteView wanted = map.ChecksumOf(number);
   if (bytes.size() != out.size() || !std::equal(wanted.begin(), wanted.end(), digest.begin())) {
+    if (content->error) return Fail(*content->error);
     return Fail(ErrorCode::kCorrupt, "what " + Quoted(PlaceOf(file, map, number)) + " holds of it is damaged");
   }
   std::memcpy(out.data(), bytes.data(), bytes.size());

@@ -2,9 +2,9 @@
 #pragma once
 
 #include <functional>
-#include <string_view>
 
 #include "backup/image/damage.h"
+#include "backup/image/page_check.h"
 #include "catalog/pgbackrest/backup_image.h"
 #include "foundation/base/error.h"
 
@@ -12,15 +12,13 @@ namespace pgstrata::pgbackrest {
 
 using image::Damage;
 using image::Verified;
-
-struct VerifyEvents {
-  std::function<void(const Damage&)> damage;
-  // After each file; a failure ends the walk with that error. May be empty.
-  std::function<Status(std::string_view path)> done;
-};
+using image::VerifyOptions;
 
 // Of every file: the SHA-1 of what is stored, each block of a block incremental file against its map, the SHA-1 of the
-// content. Damage is reported and is no error of the walk. Nothing of it goes through a cache.
-Result<Verified> VerifyBackup(const BackupImage& image, const VerifyEvents& events);
+// content, and the pages of relations by `rules`, which also say where in a stream the damage is. The backup that a
+// Damage names is the one that holds the bytes. Damage is told to `report`, by one thread at a time, in no order.
+// Nothing of it goes through a cache.
+Verified VerifyBackup(const BackupImage& image, const image::PageRules& rules, const VerifyOptions& options,
+                      const std::function<void(const Damage&)>& report);
 
 }  // namespace pgstrata::pgbackrest

@@ -4,16 +4,19 @@
 
 #include <algorithm>
 #include <atomic>
-#include <mutex>
-#include <thread>
+#include <memory>
+#include <string>
 #include <utility>
 #include <vector>
 
+#include "backup/image/page_check.h"
 #include "catalog/probackup/chain.h"
 #include "catalog/probackup/layer_index.h"
 #include "catalog/probackup/page_record.h"
 #include "catalog/probackup/plain_file.h"
+#include "foundation/base/parallel.h"
 #include "foundation/base/text.h"
+#include "foundation/io/directory.h"
 #include "postgres/pgdata/crc32c.h"
 
 namespace pgstrata::probackup {
@@ -22,25 +25,7 @@ namespace {
 constexpr uint64_t kVerifyStep = 1 << 20;
 constexpr uint64_t kMapKey = ~0ULL;
 
-class Findings {
- public:
-  explicit Findings(const std::function<void(const Damage&)>& report) : report_(report) {}
-
-  void Add(const Damage& damage) {
-    const std::lock_guard lock(mutex_);
-    ++damages_;
-    report_(damage);
-  }
-  [[nodiscard]] uint64_t damages() const {
-    const std::lock_guard lock(mutex_);
-    return damages_;
-  }
-
- private:
-  const std::function<void(const Damage&)>& report_;
-  mutable std::mutex mutex_;
-  uint64_t damages_ = 0;  // guarded by mutex_
-};
+using image::Findings;
 
 // One file of one backup.
 class FileVerification {
@@ -50,7 +35,7 @@ class FileVerification {
       : backup_(backup), entry_(entry), key_(key), findings_(findings) {}
 
   void Run() {
-    const auto stream = backup_.OpenFile(key_, backup_.PathOf(entry_.external, entry_.path), *entry_.size);
+    const auto stream = backup_.OpenFile(key_, backup_.PathOf(entry_.external, entry_.path));
     if (!stream) {
       Tell(std::nullopt, stream.error());
     } else if (entry_.HasPages()) {
@@ -70,19 +55,44 @@ class FileVerification {
                    .block = block,
                    .problem = error.message()});
   }
+  [[nodiscard]] Error OtherSize(uint64_t size) const {
+    return Error(ErrorCode::kCorrupt, fmt::format("it has {} bytes, and {} when it was backed up", size, *entry_.size));
+  }
 
-  Status VerifyPlain(const image::NativeFile& file) const {
+  Status VerifyPlain(const image::NativeFile& file) {
     std::vector<std::byte> buffer(std::min(file.size(), kVerifyStep));
+    std::vector<image::BadPage> bad;
     uint32_t crc = 0;
     for (uint64_t offset = 0; offset < file.size();) {
       const auto piece = MutableBytes(buffer).first(std::min<uint64_t>(buffer.size(), file.size() - offset));
       PGS_TRY(file.ReadAt(offset, piece));
       crc = pgdata::Crc32c(piece, crc);
+      CheckPages(offset, piece, bad);
       offset += piece.size();
     }
+    if (file.size() != *entry_.size) return Fail(OtherSize(file.size()));
     const ChainFile name{.external = entry_.external, .number = 0, .path = entry_.path};
-    if (crc == entry_.crc || (file.size() <= buffer.size() && HasChecksum(name, buffer, entry_.crc))) return {};
+    const bool is_right = crc == entry_.crc || (file.size() <= buffer.size() && HasChecksum(name, buffer, entry_.crc));
+    for (const auto& page : image::DamagedPages(std::move(bad), is_right)) {
+      Tell(page.block, Error(ErrorCode::kCorrupt, page.problem));
+    }
+    if (is_right || told_) return {};
     return Fail(ErrorCode::kCorrupt, fmt::format("its checksum is {} and should be {}", crc, entry_.crc));
+  }
+
+  // The other forks of relations are kept as they are, and were copied without looking at their pages.
+  void CheckPages(uint64_t offset, ByteView bytes, std::vector<image::BadPage>& bad) {
+    const auto first = entry_.external == 0 && !entry_.is_cfs ? image::FirstBlockOf(entry_.path) : std::nullopt;
+    if (!first) return;
+    const BackupControl& control = backup_.control();
+    const image::PageRules rules{
+        .checksums = control.data_checksums, .torn_from = control.start, .torn_until = control.stop};
+    for (size_t at = 0; at + kPageBytes <= bytes.size(); at += kPageBytes) {
+      const auto block = static_cast<uint32_t>((offset + at) / kPageBytes);
+      ++pages_;
+      auto problem = image::CheckPage(bytes.subspan(at, kPageBytes), block, *first + block, rules);
+      if (problem) bad.push_back(*std::move(problem));
+    }
   }
 
   void VerifyStream(const image::NativeFile& stream) {
@@ -90,27 +100,27 @@ class FileVerification {
                           .crc = entry_.crc,
                           .size = *entry_.size,
                           .header_map = entry_.header_map.value_or(HeaderMapPlace{})};
-    std::optional<PageIndex> from_map;
-    if (entry_.header_map) {
-      auto index = ReadMap(copy);
-      if (index) {
-        from_map = *std::move(index);
-      } else {
-        Tell(std::nullopt, index.error());
-      }
+    const auto from_map = entry_.header_map && !HasLostMap() ? std::optional(ReadMap(copy)) : std::nullopt;
+    if (from_map && !*from_map) Tell(std::nullopt, Error(from_map->error()).Wrap("its page header map"));
+    const bool has_index = from_map && *from_map;
+    if (has_index) VerifyPages(**from_map, stream);
+    if (stream.size() != copy.size) {
+      if (!has_index || !told_) Tell(std::nullopt, OtherSize(stream.size()));
+      return;
     }
-    auto walked = IndexFromStream(stream, copy, backup_.control().version);
-    if (!walked) Tell(std::nullopt, walked.error());
-    if (from_map) {
-      VerifyPages(*from_map, stream);
-    } else if (walked) {
-      VerifyPages(walked->pages, stream);
+    const auto walked = IndexFromStream(stream, copy, backup_.control().version);
+    if (!walked) {
+      if (!has_index || !told_) Tell(std::nullopt, walked.error());
+      return;
     }
-    if (walked && walked->suspect && !told_) {
+    if (!has_index) VerifyPages(walked->pages, stream);
+    if (walked->suspect && !told_) {
       Tell(std::nullopt, Error(ErrorCode::kCorrupt, "its checksum or its number of pages is not what the list says"));
     }
   }
 
+  // It is told once, and not of each file.
+  [[nodiscard]] bool HasLostMap() const { return !io::Exists(JoinPath(backup_.path(), kHeaderMapName)); }
   Result<PageIndex> ReadMap(const StoredCopy& copy) const {
     PGS_ASSIGN(const auto map, backup_.OpenFile(kMapKey, JoinPath(backup_.path(), kHeaderMapName)));
     return IndexFromHeaderMap(*map, copy.header_map, copy.size);
@@ -124,8 +134,8 @@ class FileVerification {
       if (!index.Has(block)) continue;
       const PageIndex::Place place = index.PlaceOf(block);
       const uint64_t bytes = kRecordHeaderBytes + place.size;
-      if (place.offset + bytes > stream.size()) break;  // told already: the stream has another size
-      if (place.offset + bytes > begin + records.size()) {
+      if (place.offset + bytes > stream.size()) return Tell(block, OtherSize(stream.size()));  // and all behind it
+      if (place.offset < begin || place.offset + bytes > begin + records.size()) {
         begin = place.offset;
         records.resize(std::min(kVerifyStep, stream.size() - begin));
         if (const auto read = stream.ReadAt(begin, records); !read) return Tell(block, read.error());
@@ -163,39 +173,78 @@ Result<std::vector<ContentEntry>> StoredEntries(const BackupDirectory& backup) {
   return entries;
 }
 
-void VerifyBackup(const BackupDirectory& backup, unsigned threads, Findings& findings, Verified& verified) {
-  const auto entries = StoredEntries(backup);
-  if (!entries) {
-    findings.Add({.backup = backup.control().id, .path = {}, .block = {}, .problem = entries.error().message()});
-    return;
+// All files of a chain's backups, as one list of work.
+class ChainVerification {
+ public:
+  ChainVerification(const std::vector<std::unique_ptr<BackupDirectory>>& backups, Findings& findings)
+      : backups_(backups), findings_(findings) {
+    for (size_t number = 0; number < backups.size(); ++number) List(number);
   }
-  std::atomic<size_t> next = 0;
-  std::atomic<uint64_t> pages = 0;
-  const auto work = [&] {
-    for (size_t i = next++; i < entries->size(); i = next++) {
-      FileVerification file(backup, (*entries)[i], i, findings);
+
+  Verified Run(const VerifyOptions& options) {
+    Verified verified{.files = work_.size()};
+    for (const auto& item : work_) verified.bytes += *item.entry.size;
+    if (options.progress != nullptr) options.progress->total += verified.bytes;
+    std::atomic<uint64_t> pages = 0;
+    ForEachInParallel(work_.size(), options.threads, [&](size_t number) {
+      const Work& item = work_[number];
+      FileVerification file(*backups_[item.backup], item.entry, number, findings_);
       file.Run();
       pages += file.pages();
-    }
-  };
-  {
-    std::vector<std::jthread> workers;
-    for (unsigned i = 1; i < threads; ++i) workers.emplace_back(work);
-    work();
+      if (options.progress != nullptr) options.progress->done += *item.entry.size;
+    });
+    verified.pages = pages;
+    return verified;
   }
-  verified.files += entries->size();
-  verified.pages += pages;
-  for (const auto& entry : *entries) verified.bytes += *entry.size;
+
+ private:
+  struct Work {
+    size_t backup = 0;
+    ContentEntry entry;
+  };
+
+  void List(size_t number) {
+    const BackupDirectory& backup = *backups_[number];
+    auto entries = StoredEntries(backup);
+    if (!entries) return TellOfList(backup, entries.error().message());
+    const bool has_map = std::ranges::any_of(*entries, [](const auto& entry) { return entry.header_map.has_value(); });
+    if (has_map && !io::Exists(JoinPath(backup.path(), kHeaderMapName))) {
+      TellOfList(backup, "its " + std::string(kHeaderMapName) + " is missing");
+    }
+    for (auto& entry : *entries) work_.push_back({.backup = number, .entry = std::move(entry)});
+  }
+
+  void TellOfList(const BackupDirectory& backup, std::string problem) {
+    findings_.Add({.backup = backup.control().id, .path = {}, .block = {}, .problem = std::move(problem)});
+  }
+
+  const std::vector<std::unique_ptr<BackupDirectory>>& backups_;
+  Findings& findings_;
+  std::vector<Work> work_;
+};
+
+// What the newest list shows and no backup of the chain holds.
+void FindLost(const FileTree& tree, uint32_t number, const std::string& path, const std::string& backup,
+              Findings& findings) {
+  const FileNode& node = tree.node(number);
+  if (node.lost) {
+    findings.Add({.backup = backup, .path = path, .block = {}, .problem = "no backup of the chain holds its bytes"});
+  }
+  for (const uint32_t child : node.children) {
+    FindLost(tree, child, JoinPath(path, tree.node(child).name), backup, findings);
+  }
 }
 
 }  // namespace
 
-Result<Verified> VerifyChain(const std::string& directory, bool force, unsigned threads,
+Result<Verified> VerifyChain(const std::string& directory, bool force, const VerifyOptions& options,
                              const std::function<void(const Damage&)>& report) {
   PGS_ASSIGN(const auto backups, FindChain(directory, force));
-  Verified verified;
   Findings findings(report);
-  for (const auto& backup : backups) VerifyBackup(*backup, threads, findings, verified);
+  Verified verified = ChainVerification(backups, findings).Run(options);
+  if (const auto chain = Chain::Open(directory, force)) {  // where not, a list is damaged, which is told
+    FindLost((*chain)->tree(0), FileTree::kRoot, "", (*chain)->control().id, findings);
+  }
   verified.damages = findings.damages();
   return verified;
 }

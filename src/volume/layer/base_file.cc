@@ -1,5 +1,7 @@
 #include "volume/layer/base_file.h"
 
+#include <functional>
+
 #include "foundation/base/log.h"
 
 namespace pgstrata::layer {
@@ -33,7 +35,9 @@ uint64_t BaseFile::NextData(uint64_t offset) {
 }
 
 vfs::FsStatus BaseFile::Report(const Error& error) {
-  if (!reported_.exchange(true)) {
+  constexpr uint32_t kMostReports = 100;  // of one file: a lost one fails each of its blocks
+  const size_t digest = std::hash<std::string>{}(error.message());
+  if (last_reported_.exchange(digest) != digest && reports_.fetch_add(1) < kMostReports) {
     log::Error("reading \"{}\" of \"{}\" fails: {}", path_, image_.name(), error.message());
   }
   return vfs::FsError(EIO);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <cstdint>
 #include <memory>
 #include <string>
 
@@ -35,7 +36,9 @@ class BaseFile final : public Below {
   const uint64_t size_;
   Counters& counters_;
   CachedFile<const image::ImageFile> file_;
-  std::atomic<bool> reported_ = false;
+  // Of what was said of it in the log: the last message, and how many there were.
+  std::atomic<size_t> last_reported_ = 0;
+  std::atomic<uint32_t> reports_ = 0;
 };
 
 }  // namespace pgstrata::layer
