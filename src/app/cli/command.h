@@ -20,8 +20,10 @@ void AddDoctorCommand(CommandLine& line);
 void AddInfoCommand(CommandLine& line);
 void AddLsCommand(CommandLine& line);
 void AddMountCommand(CommandLine& line);
+void AddSnapshotsCommand(CommandLine& line);
 void AddStatCommand(CommandLine& line);
 void AddUnmountCommand(CommandLine& line);
+void AddVerifyCommand(CommandLine& line);
 // `trailing` is what stood after "--": arguments of the client.
 void AddOpenCommand(CommandLine& line, std::vector<std::string> trailing);
 

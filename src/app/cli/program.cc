@@ -69,6 +69,8 @@ void AddCommands(CommandLine& line, const std::vector<std::string>& trailing) {
   AddStatCommand(line);
   AddCleanupCommand(line);
   AddInfoCommand(line);
+  AddSnapshotsCommand(line);
+  AddVerifyCommand(line);
   AddLsCommand(line);
   AddCatCommand(line);
   AddDoctorCommand(line);

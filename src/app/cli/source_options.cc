@@ -47,22 +47,6 @@ Result<size_t> Choose(const std::string& question, const std::vector<std::string
   return Fail(ErrorCode::kCancelled, "no backup was chosen");
 }
 
-source::SourceRequest RequestFor(const SourceArguments& arguments, bool may_be_in_use) {
-  const auto home = branch::HomeDirectory();
-  source::SourceRequest request{.source = arguments.source,
-                                .wal_directories = arguments.wal_directories,
-                                .chain = arguments.chain,
-                                .choose = {},
-                                .newest_before = {},
-                                .may_be_in_use = may_be_in_use,
-                                .force = arguments.force,
-                                .cache_directory = home ? JoinPath(*home, "cache/decoded") : std::string(),
-                                .passphrase_file = arguments.cipher_pass_file,
-                                .ask_passphrase = AskPassphrase};
-  if (::isatty(STDIN_FILENO) != 0 && ::isatty(STDERR_FILENO) != 0) request.choose = Choose;
-  return request;
-}
-
 Timestamp Now() { return {std::chrono::nanoseconds(std::chrono::system_clock::now().time_since_epoch()).count()}; }
 
 // Of several backups the one to begin from. Which one holds a transaction or a restore point cannot be told from
@@ -139,9 +123,25 @@ Result<std::optional<branch::MomentRequest>> MomentOf(const SourceArguments& arg
   return request;
 }
 
+source::SourceRequest RequestOf(const SourceArguments& arguments) {
+  const auto home = branch::HomeDirectory();
+  source::SourceRequest request{.source = arguments.source,
+                                .wal_directories = arguments.wal_directories,
+                                .chain = arguments.chain,
+                                .choose = {},
+                                .newest_before = {},
+                                .force = arguments.force,
+                                .cache_directory = home ? JoinPath(*home, "cache/decoded") : std::string(),
+                                .passphrase_file = arguments.cipher_pass_file,
+                                .ask_passphrase = AskPassphrase};
+  if (::isatty(STDIN_FILENO) != 0 && ::isatty(STDERR_FILENO) != 0) request.choose = Choose;
+  return request;
+}
+
 Result<source::ResolvedSource> ResolveSource(const SourceArguments& arguments, bool may_be_in_use) {
   PGS_ASSIGN(const auto moment, MomentOf(arguments));
-  source::SourceRequest request = RequestFor(arguments, may_be_in_use);
+  source::SourceRequest request = RequestOf(arguments);
+  request.may_be_in_use = may_be_in_use;
   if (!moment) return source::Resolve(request);
   request.all_wal = true;
   PGS_ASSIGN(request.newest_before, BackupFor(*moment, ""));

@@ -38,6 +38,8 @@ void AddMomentOptions(Command& command, SourceArguments& arguments);
 Result<std::optional<branch::MomentRequest>> MomentOf(const SourceArguments& arguments);
 // --pg-bin and --user.
 void AddServerArguments(Command& command, std::string& pg_bin, std::string& user);
+// What the arguments ask for, with what the program adds: see ResolveSource.
+source::SourceRequest RequestOf(const SourceArguments& arguments);
 // With what the program adds to the arguments: the cache below its home, and a terminal that can be asked for a
 // passphrase, and which backup is meant where SOURCE holds several: to come to a moment, the newest that ended before
 // it. With `may_be_in_use` what a server uses is resolved too.

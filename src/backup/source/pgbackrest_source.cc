@@ -223,11 +223,7 @@ Status RequireLocal(const ConfiguredRepository& repository) {
                   .WithHint("this version opens repositories that are directories of this machine"));
 }
 
-struct Opened {
-  std::shared_ptr<const Repository> repository;
-  std::string label;
-  bool newest_was_taken = false;
-};
+using Opened = PgbackrestBackup;
 
 std::vector<BackupEnd> EndsOf(const std::vector<pgbackrest::BackupRecord>& backups) {
   std::vector<BackupEnd> ends;
@@ -317,7 +313,57 @@ Result<Opened> OpenOneOf(const SeveralBackups& several, const std::string& typed
   return std::move(candidates.at(chosen));
 }
 
-Result<Opened> Open(const std::string& rest, const SourceRequest& request) {
+std::vector<std::string> OlderThan(const Repository& repository, const pgbackrest::Manifest& manifest) {
+  auto labels = manifest.labels;
+  std::erase(labels, manifest.label);
+  std::ranges::sort(labels);
+  for (auto& label : labels) label = DirectoryOf(repository, label);
+  return labels;
+}
+
+}  // namespace
+
+Result<std::vector<PgbackrestStanza>> FindPgbackrestStanzas(const std::string& rest, const SourceRequest& request) {
+  std::vector<PgbackrestStanza> found;
+  const auto add = [&](const Place& place) {
+    found.push_back({.root = place.root, .stanza = place.stanza, .repository = OpenRepository(place, request)});
+  };
+  if (auto place = PlaceInRepository(rest)) {
+    PGS_ASSIGN(place->root, io::ResolvePath(place->root));
+    add(*place);
+  } else if (const auto backup = rest.contains('/') ? PlaceOfBackup(rest) : std::nullopt) {
+    add(*backup);
+  } else if (const auto several = rest.contains('/') ? BackupsAt(rest) : SeveralBackups(); !several.stanzas.empty()) {
+    for (const auto& stanza : several.stanzas) {
+      add({.root = several.root, .stanza = stanza, .label = {}, .passphrase = {}});
+    }
+  } else {
+    const std::string stanza(SplitLast(rest).first.empty() ? rest : SplitLast(rest).first);
+    PGS_ASSIGN(const std::string text, ReadConfiguration());
+    PGS_ASSIGN(const auto repositories, Configured(text, stanza));
+    for (const auto& repository : repositories) {
+      const auto local = RequireLocal(repository);
+      const auto root = local ? io::ResolvePath(repository.path) : Result<std::string>(Fail(local.error()));
+      if (!root) {
+        found.push_back({.root = repository.path, .stanza = stanza, .repository = Fail(root.error())});
+        continue;
+      }
+      add({.root = *root,
+           .stanza = stanza,
+           .label = {},
+           .number = repository.number,
+           .passphrase = repository.passphrase});
+    }
+  }
+  return found;
+}
+
+bool IsPgbackrestPath(const std::string& path) {
+  const auto resolved = io::ResolvePath(path);
+  return resolved && (!BackupAround(*resolved).empty() || !BackupsAt(*resolved).stanzas.empty());
+}
+
+Result<PgbackrestBackup> FindPgbackrest(const std::string& rest, const SourceRequest& request) {
   if (auto place = PlaceInRepository(rest)) {
     PGS_ASSIGN(place->root, io::ResolvePath(place->root));
     return OpenPlace(*place, request);
@@ -334,23 +380,8 @@ Result<Opened> Open(const std::string& rest, const SourceRequest& request) {
                             "that holds archive/STANZA and backup/STANZA"));
 }
 
-std::vector<std::string> OlderThan(const Repository& repository, const pgbackrest::Manifest& manifest) {
-  auto labels = manifest.labels;
-  std::erase(labels, manifest.label);
-  std::ranges::sort(labels);
-  for (auto& label : labels) label = DirectoryOf(repository, label);
-  return labels;
-}
-
-}  // namespace
-
-bool IsPgbackrestPath(const std::string& path) {
-  const auto resolved = io::ResolvePath(path);
-  return resolved && (!BackupAround(*resolved).empty() || !BackupsAt(*resolved).stanzas.empty());
-}
-
 Result<ResolvedSource> ResolvePgbackrest(const std::string& rest, const SourceRequest& request) {
-  PGS_ASSIGN(const Opened opened, Open(rest, request));
+  PGS_ASSIGN(const PgbackrestBackup opened, FindPgbackrest(rest, request));
   const Repository& repository = *opened.repository;
   PGS_ASSIGN(auto image, repository.OpenBackup(opened.label, CacheFor(request)));
   ResolvedSource resolved;

@@ -16,25 +16,19 @@
 namespace pgstrata::source {
 namespace {
 
-// A catalog, or one instance of it.
-struct CatalogPart {
-  std::string catalog;
-  std::string instance;  // empty: all
-};
-
 // CATALOG, CATALOG/backups, CATALOG/INSTANCE or CATALOG/backups/INSTANCE.
-std::optional<CatalogPart> CatalogPartAt(std::string path) {
+std::optional<ProbackupCatalog> CatalogPartAt(std::string path) {
   constexpr std::string_view kBackups = "backups";
   while (path.size() > 1 && path.ends_with('/')) path.pop_back();
-  if (probackup::IsCatalog(path)) return CatalogPart{.catalog = path, .instance = {}};
+  if (probackup::IsCatalog(path)) return ProbackupCatalog{.catalog = path, .instance = {}};
   const auto [above, name] = SplitLast(path);
   if (above.empty()) return std::nullopt;
   if (probackup::IsCatalog(std::string(above))) {
-    return CatalogPart{.catalog = std::string(above), .instance = std::string(name == kBackups ? "" : name)};
+    return ProbackupCatalog{.catalog = std::string(above), .instance = std::string(name == kBackups ? "" : name)};
   }
   const auto [catalog, between] = SplitLast(above);
   if (catalog.empty() || between != kBackups || !probackup::IsCatalog(std::string(catalog))) return std::nullopt;
-  return CatalogPart{.catalog = std::string(catalog), .instance = std::string(name)};
+  return ProbackupCatalog{.catalog = std::string(catalog), .instance = std::string(name)};
 }
 
 struct Candidates {
@@ -61,7 +55,7 @@ std::string Described(const probackup::ListedBackup& backup) {
   return line + ')';
 }
 
-Result<Candidates> CandidatesIn(const CatalogPart& part) {
+Result<Candidates> CandidatesIn(const ProbackupCatalog& part) {
   PGS_ASSIGN(const auto instances, probackup::ListCatalog(part.catalog));
   Candidates candidates;
   for (const auto& instance : instances) {
@@ -114,6 +108,17 @@ std::optional<ProbackupPlace> ProbackupPlaceOf(std::string_view path) {
   const auto [catalog, between] = SplitLast(backups);
   if (between != "backups" || catalog.empty() || instance_name.empty() || id.empty()) return std::nullopt;
   return ProbackupPlace{.catalog = std::string(catalog), .instance = std::string(instance_name), .id = std::string(id)};
+}
+
+Result<probackup::BackupPlace> FindProbackup(const std::string& rest, const SourceRequest& request) {
+  PGS_ASSIGN(auto found, Find(rest, request));
+  return std::move(found.place);
+}
+
+std::optional<ProbackupCatalog> FindProbackupCatalog(const std::string& rest) {
+  if (auto part = CatalogPartAt(rest)) return part;
+  const auto place = probackup::FindBackup(rest);
+  return place ? CatalogPartAt(std::string(SplitLast(place->directory).first)) : std::nullopt;
 }
 
 // Other directories may have "backups" and "wal" in them too: it takes a backup to be a catalog.

@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "backup/source/source.h"
+#include "catalog/probackup/catalog.h"
 #include "foundation/base/error.h"
 
 namespace pgstrata::source {
@@ -14,6 +15,17 @@ namespace pgstrata::source {
 // backups one is chosen. An external directory of a backup becomes an image of its own: its files can be looked at, and
 // it is no database. WAL of an ARCHIVE backup comes from the catalog.
 Result<ResolvedSource> ResolveProbackup(const std::string& rest, const SourceRequest& request);
+
+// A catalog, or one instance of it.
+struct ProbackupCatalog {
+  std::string catalog;
+  std::string instance;  // empty: all
+};
+// `rest` as above, or a path in either; of a backup its instance. Nothing where there is no catalog.
+std::optional<ProbackupCatalog> FindProbackupCatalog(const std::string& rest);
+
+// Where the backup lies that ResolveProbackup opens, whether or not it can be opened.
+Result<probackup::BackupPlace> FindProbackup(const std::string& rest, const SourceRequest& request);
 
 // Whether this path names a catalog, an instance or a backup of one, or a place in a backup.
 bool IsProbackupPath(const std::string& path);
