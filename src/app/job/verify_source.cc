@@ -184,7 +184,11 @@ class Verification {
     }
     const auto plan = branch::PlanRecovery(*resolved.image, *facts, resolved.wal_archives);
     if (!plan) return NotACluster(*resolved.image, backup, plan.error());
-    result_.wal = VerifyWal(*resolved.image, *facts, *plan, resolved.wal_archives, backup, findings_);
+    result_.wal = VerifyWal(*resolved.image, *facts, *plan, resolved.wal_archives,
+                            [&](const std::string& path, const std::string& problem) {
+                              if (told_.contains({backup, path})) return;  // as a file of the backup
+                              findings_.Add({.backup = backup, .path = path, .block = {}, .problem = problem});
+                            });
   }
 
   void NotACluster(const image::Image& image, const std::string& backup, const Error& error) {

@@ -16,9 +16,9 @@ using branch::ClusterKind;
 class WalCheck {
  public:
   WalCheck(const image::Image& image, const branch::ClusterFacts& facts, const branch::RecoveryPlan& plan,
-           const std::vector<std::unique_ptr<image::WalArchive>>& archives, const std::string& backup,
-           image::Findings& findings)
-      : image_(image), facts_(facts), plan_(plan), archives_(archives), backup_(backup), findings_(findings) {
+           const std::vector<std::unique_ptr<image::WalArchive>>& archives,
+           const std::function<void(const std::string&, const std::string&)>& tell)
+      : image_(image), facts_(facts), plan_(plan), archives_(archives), tell_(tell) {
     verified_.from = facts.redo;
     verified_.to = plan.consistent_at;
   }
@@ -35,10 +35,9 @@ class WalCheck {
   }
 
  private:
-  void Tell(const std::string& segment, std::string problem) {
+  void Tell(const std::string& segment, const std::string& problem) {
     bad_segment_ = segment;
-    findings_.Add(
-        {.backup = backup_, .path = "pg_wal/" + segment, .block = std::nullopt, .problem = std::move(problem)});
+    tell_("pg_wal/" + segment, problem);
   }
 
   [[nodiscard]] std::string SegmentAt(const pgdata::WalReader& reader, Lsn position) const {
@@ -111,8 +110,7 @@ class WalCheck {
   const branch::ClusterFacts& facts_;
   const branch::RecoveryPlan& plan_;
   const std::vector<std::unique_ptr<image::WalArchive>>& archives_;
-  const std::string& backup_;
-  image::Findings& findings_;
+  const std::function<void(const std::string&, const std::string&)>& tell_;
   VerifiedWal verified_;
   std::string bad_segment_;  // the last that was told
 };
@@ -120,9 +118,9 @@ class WalCheck {
 }  // namespace
 
 VerifiedWal VerifyWal(const image::Image& image, const branch::ClusterFacts& facts, const branch::RecoveryPlan& plan,
-                      const std::vector<std::unique_ptr<image::WalArchive>>& archives, const std::string& backup,
-                      image::Findings& findings) {
-  return WalCheck(image, facts, plan, archives, backup, findings).Run();
+                      const std::vector<std::unique_ptr<image::WalArchive>>& archives,
+                      const std::function<void(const std::string& path, const std::string& problem)>& tell) {
+  return WalCheck(image, facts, plan, archives, tell).Run();
 }
 
 }  // namespace pgstrata::job

@@ -2,12 +2,12 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
-#include "backup/image/damage.h"
 #include "backup/image/image.h"
 #include "backup/image/wal_archive.h"
 #include "branch/branch/cluster_facts.h"
@@ -25,10 +25,10 @@ struct VerifiedWal {
 };
 
 // Reads every record from where recovery begins to where the cluster becomes consistent, with its checksum; and every
-// segment of that which comes from an archive as a whole, which has checksums of its own. Damage is named
-// "pg_wal/NAME".
+// segment of that which comes from an archive as a whole, which has checksums of its own. Damage is told to `tell`:
+// "pg_wal/NAME" and what is wrong.
 VerifiedWal VerifyWal(const image::Image& image, const branch::ClusterFacts& facts, const branch::RecoveryPlan& plan,
-                      const std::vector<std::unique_ptr<image::WalArchive>>& archives, const std::string& backup,
-                      image::Findings& findings);
+                      const std::vector<std::unique_ptr<image::WalArchive>>& archives,
+                      const std::function<void(const std::string& path, const std::string& problem)>& tell);
 
 }  // namespace pgstrata::job
