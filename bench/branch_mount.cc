@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "bench/branch_rows.h"
+#include "bench/plain_mount.h"
 #include "volume/layer/layer_directory.h"
 #include "volume/worker/control_client.h"
 
@@ -15,23 +16,6 @@ namespace {
 
 constexpr double kHeldMostMs = 5;
 constexpr std::chrono::seconds kBetweenFreezes{2};
-
-// `pgstrata mount`, taken away at the end.
-class PlainMount {
- public:
-  PlainMount(std::string program, const std::string& source, std::string mountpoint, const std::string& changes)
-      : program_(std::move(program)), mountpoint_(std::move(mountpoint)) {
-    RunProgram({.argv = {program_, "mount", source, mountpoint_, "--diff-dir", changes},
-                .environment = io::CurrentEnvironment()});
-  }
-  ~PlainMount() { static_cast<void>(io::RunAndCapture({.argv = {program_, "unmount", "--force", mountpoint_}})); }
-  PlainMount(const PlainMount&) = delete;
-  PlainMount& operator=(const PlainMount&) = delete;
-
- private:
-  std::string program_;
-  std::string mountpoint_;
-};
 
 }  // namespace
 

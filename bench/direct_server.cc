@@ -10,7 +10,7 @@
 namespace pgstrata::bench {
 namespace {
 
-constexpr int kPort = 5432;
+constexpr int kDirectPort = 5432;
 
 instance::Server Start(const OpenConfiguration& configuration, const std::string& data_directory) {
   const std::string& own = configuration.directory();
@@ -23,7 +23,7 @@ instance::Server Start(const OpenConfiguration& configuration, const std::string
                                        .config_file = configuration.file(),
                                        .log_file = own + "/server.log",
                                        .socket_directory = own,
-                                       .port = kPort,
+                                       .port = kDirectPort,
                                        .user = test::PostgresUser(),
                                        .settings = std::move(settings),
                                        .stop_when_parent_dies = true}));
@@ -31,7 +31,7 @@ instance::Server Start(const OpenConfiguration& configuration, const std::string
 
 void WaitUntilReady(instance::Server& server, const std::string& socket_directory) {
   const auto connection = instance::WaitUntilReady(
-      server, {.socket_directory = socket_directory, .port = kPort, .database = "postgres", .user = "postgres"});
+      server, {.socket_directory = socket_directory, .port = kDirectPort, .database = "postgres", .user = "postgres"});
   if (!connection) throw std::runtime_error(connection.error().message());
 }
 
@@ -57,7 +57,7 @@ ProgramRun RunDirectly(const OpenConfiguration& configuration, const std::string
   argv.insert(argv.end(), arguments.begin(), arguments.end());
   io::Environment environment = io::CurrentEnvironment();
   environment["PGHOST"] = configuration.directory();
-  environment["PGPORT"] = std::to_string(kPort);
+  environment["PGPORT"] = std::to_string(kDirectPort);
   environment["PGUSER"] = environment["PGDATABASE"] = "postgres";
   const double cpu_before = ChildrenCpuMs();
   const Stopwatch watch;

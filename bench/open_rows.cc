@@ -11,9 +11,7 @@
 #include "bench/conditions.h"
 #include "bench/workload.h"
 #include "foundation/base/text.h"
-#include "foundation/codec/json.h"
 #include "foundation/io/directory.h"
-#include "foundation/io/file.h"
 
 namespace pgstrata::bench {
 namespace {
@@ -48,18 +46,8 @@ OpenBench::OpenBench(OpenOptions options, Report& report) : options_(std::move(o
   for (const auto& line : Conditions(work_.path())) report_.AddCondition(line);
 }
 
-ProgramRun OpenBench::Open(const Caller& caller, const std::string& source,
-                           const std::vector<std::string>& arguments) const {
-  std::vector<std::string> argv = {options_.program, "open", "-q", source};
-  argv.insert(argv.end(), arguments.begin(), arguments.end());
-  io::Environment environment = io::CurrentEnvironment();
-  environment["PGSTRATA_HOME"] = caller.home;
-  if (caller.user) environment["HOME"] = caller.user->home;
-  return RunProgram({.argv = argv, .environment = environment, .user = caller.user});
-}
-
 Side OpenBench::OpenSide(const Caller& caller, const std::string& source) const {
-  return [this, caller, source] { return Open(caller, source, kSelectOne).whole; };
+  return [this, caller, source] { return Open(options_.program, caller, source, kSelectOne).whole; };
 }
 
 const std::string& OpenBench::Clean() {
@@ -115,24 +103,13 @@ void OpenBench::ManySegments() {
   }
 }
 
-// The program that runs inside also syncs every file of the data directory: what is dirty in the kernel's cache has not
-// reached the layer yet, and is to be counted.
-double OpenBench::BytesAfter(const std::string& source) const {
-  const Caller& caller = callers_[0];
-  const std::string file = caller.home + "/report.json";
-  const std::string script =
-      "\"$1\" -XAtc 'select 1' && d=$(\"$1\" -XAtc 'show data_directory') && "
-      "find \"$d\" -type f -exec sync -- {} +";
-  const auto run =
-      Open(caller, source, {"--json", file, "--exec", "--", "sh", "-c", script, "sh", test::PostgresProgram("psql")});
-  const auto report = Must(codec::ParseJson(Must(io::ReadWholeFile(file))));
-  return report.at("layer_bytes").get<double>();
-}
-
 void OpenBench::LayerBytes() {
   Report::Progress("bytes written to the layer");
-  report_.Add(CompareBytes("layer after `select 1` on a clean directory", BytesAfter(Clean()), kLayerMostBytes));
-  report_.Add(CompareBytes("layer after `select 1` on an online backup", BytesAfter(Online()), kLayerMostBytes));
+  const auto bytes_after = [&](const std::string& source) {
+    return LayerBytesAfterSelect(options_.program, callers_[0], source);
+  };
+  report_.Add(CompareBytes("layer after `select 1` on a clean directory", bytes_after(Clean()), kLayerMostBytes));
+  report_.Add(CompareBytes("layer after `select 1` on an online backup", bytes_after(Online()), kLayerMostBytes));
 }
 
 std::string OpenBench::MakeLargeTable() {
@@ -175,7 +152,7 @@ void OpenBench::ColdFirstRow() {
   const auto series =
       Alternate(options_.cold_rounds, {[&] {
                                          prepare();
-                                         return keep(0, Open(callers_[0], source, query));
+                                         return keep(0, Open(options_.program, callers_[0], source, query));
                                        },
                                        [&] {
                                          prepare();

@@ -1,11 +1,11 @@
 // The numbers of `pgstrata open`, each with what it is compared with.
 #pragma once
 
-#include <optional>
 #include <string>
 #include <vector>
 
 #include "bench/direct_server.h"
+#include "bench/opened.h"
 #include "bench/report.h"
 #include "tests/support/postgres_cluster.h"
 
@@ -17,13 +17,6 @@ struct OpenOptions {
   int cold_rounds = 7;
   int scale = 100;             // of pgbench: 13 MB of accounts each
   std::string data_directory;  // keeps the large table between runs; empty: made anew
-};
-
-// Whom `open` runs as.
-struct Caller {
-  std::string name;
-  std::optional<io::UserIdentity> user;  // nothing: as ourselves
-  std::string home;                      // PGSTRATA_HOME
 };
 
 class OpenBench {
@@ -42,13 +35,10 @@ class OpenBench {
   void ColdFirstRow();
 
  private:
-  [[nodiscard]] ProgramRun Open(const Caller& caller, const std::string& source,
-                                const std::vector<std::string>& arguments) const;
   [[nodiscard]] Side OpenSide(const Caller& caller, const std::string& source) const;
   void CompareWithServer(const std::string& what, const std::string& source, double most_ms);
   const std::string& Clean();
   const std::string& Online();
-  [[nodiscard]] double BytesAfter(const std::string& source) const;
   std::string MakeLargeTable();
 
   OpenOptions options_;

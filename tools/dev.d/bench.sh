@@ -1,10 +1,10 @@
-# ./dev bench [open|branch] [ARGUMENTS]: the numbers of docs/performance.md, measured here. The arguments are those of
-# bench_open or bench_branch (--help).
+# ./dev bench [open|branch|catalogs] [ARGUMENTS]: the numbers of docs/performance.md, measured here. The arguments are those of
+# bench_open, bench_branch or bench_catalogs (--help).
 
 dev_bench() {
   local name=open
   case ${1:-} in
-    open | branch)
+    open | branch | catalogs)
       name=$1
       shift
       ;;
