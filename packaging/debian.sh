@@ -52,7 +52,7 @@ License: PostgreSQL
 $(sed -n '5,$s/^$/./; 5,$s/^/ /p' "$root/LICENSE")
 TEXT
 # What the program holds of others' libraries (docs/adr/0011-the-program-holds-its-libraries.md), under their terms.
-for library in libbz2-dev libfuse3-dev liblz4-dev libsqlite3-dev libssl-dev libxxhash-dev libzstd-dev zlib1g-dev \
+for library in libbz2-dev libdeflate-dev libfuse3-dev liblz4-dev libsqlite3-dev libssl-dev libxxhash-dev libzstd-dev zlib1g-dev \
   nlohmann-json3-dev libcli11-dev libspdlog-dev; do
   install -D -m 0644 "/usr/share/doc/$library/copyright" "$doc/embedded/$library"
 done

@@ -19,11 +19,12 @@ struct ThirdParty {
 
 // docs/architecture.md shows the same as a table for people.
 constexpr auto kThirdParties = std::to_array<ThirdParty>({
-    {"fmt/", "*"},         {"spdlog/", "base"},   {"zstd", "codec"},       {"zdict.h", "codec"},
-    {"lz4", "codec"},      {"zlib.h", "codec"},   {"bzlib.h", "codec"},    {"openssl/", "codec"},
-    {"sodium", "codec"},   {"xxhash.h", "codec"}, {"nlohmann/", "codec"},  {"sqlite3.h", "io"},
-    {"curl/", "io"},       {"libpq", "client"},   {"dlfcn.h", "client"},   {"archive", "image"},
-    {"toml++/", "source"}, {"fuse", "fuse"},      {"httplib.h", "server"}, {"CLI/", "cli"},
+    {"fmt/", "*"},         {"spdlog/", "base"},   {"zstd", "codec"},         {"zdict.h", "codec"},
+    {"lz4", "codec"},      {"zlib.h", "codec"},   {"libdeflate.h", "codec"}, {"bzlib.h", "codec"},
+    {"openssl/", "codec"}, {"sodium", "codec"},   {"xxhash.h", "codec"},     {"nlohmann/", "codec"},
+    {"sqlite3.h", "io"},   {"curl/", "io"},       {"libpq", "client"},       {"dlfcn.h", "client"},
+    {"archive", "image"},  {"toml++/", "source"}, {"fuse", "fuse"},          {"httplib.h", "server"},
+    {"CLI/", "cli"},
 });
 
 bool IsSystemHeader(const std::string& header) {

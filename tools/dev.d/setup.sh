@@ -2,7 +2,7 @@
 # Idempotent; it changes only what is missing and says each change before it makes it.
 
 PACKAGES_BUILD=(g++ cmake ninja-build pkg-config libcli11-dev libspdlog-dev libfmt-dev nlohmann-json3-dev libfuse3-dev
-  fuse3 libpq-dev libzstd-dev liblz4-dev libxxhash-dev zlib1g-dev libbz2-dev libssl-dev libsqlite3-dev postgresql-15)
+  fuse3 libpq-dev libzstd-dev liblz4-dev libxxhash-dev zlib1g-dev libdeflate-dev libbz2-dev libssl-dev libsqlite3-dev postgresql-15)
 PACKAGES_TEST=(libgtest-dev libgmock-dev zstd lz4 bzip2 openssl clang-19 libclang-rt-19-dev)
 PACKAGES_LONG=(python3 clang-tidy-19 clang-format-19 lintian dpkg-dev)
 
