@@ -112,6 +112,19 @@ Result<std::shared_ptr<const FileIndex>> ChainReader::IndexOf(const ChainFile& f
       file.key(), [&] { return BuildIndex(file); }, [](const FileIndex& index) { return index.memory_bytes(); });
 }
 
+// What a file grew by lies in an increment, whose list of pages is short; that of the oldest backup has all pages.
+bool ChainReader::IncrementsHaveLastBlock(const ChainFile& file) {
+  const FileNode& node = this->node(file);
+  if (!node.blocks || node.copies.size() < 2) return false;
+  for (size_t i = 0; i + 1 < node.copies.size(); ++i) {
+    if (node.copies[i].header_map.entries == 0) return false;
+    const auto pages = FromHeaderMap(node.copies[i]);
+    if (!pages) return false;
+    if (pages->end() >= *node.blocks) return true;
+  }
+  return false;
+}
+
 // As pg_probackup restores it: pages that nobody stored are not written, so that the file ends with the last one.
 Result<uint64_t> ChainReader::LengthFromIndex(const ChainFile& file) {
   const FileNode& node = this->node(file);
@@ -119,6 +132,7 @@ Result<uint64_t> ChainReader::LengthFromIndex(const ChainFile& file) {
     return Fail(ErrorCode::kCorrupt, fmt::format("{} has {} blocks in the file list of backup {}: more than a segment",
                                                  Quoted(file.path), *node.blocks, chain_->control().id));
   }
+  if (IncrementsHaveLastBlock(file)) return uint64_t{*node.blocks} * kPageBytes;
   PGS_ASSIGN(const auto index, IndexOf(file));
   uint32_t end = 0;
   for (auto layer = index->layers.rbegin(); layer != index->layers.rend(); ++layer) {

@@ -64,6 +64,8 @@ class ChainReader : public std::enable_shared_from_this<ChainReader> {
   FileIndex::Layer BuildLayer(const ChainFile& file, const StoredCopy& copy);
   Result<PageIndex> FromHeaderMap(const StoredCopy& copy);
   void WarnOfMap(const ChainFile& file, const StoredCopy& copy, const Error& error);
+  // Whether the lists of pages of the increments alone tell that the last block of the newest list is stored.
+  bool IncrementsHaveLastBlock(const ChainFile& file);
   Result<uint64_t> LengthFromIndex(const ChainFile& file);
 
   const std::shared_ptr<const Chain> chain_;
