@@ -134,6 +134,22 @@ TEST_F(RealChainTest, ChainIsFoundByWhatTheBackupsSay) {
             (std::vector{Native("chain3/full"), Native("chain3/incr1")}));
 }
 
+// There is no cache here that anything could be decoded into.
+TEST_F(RealChainTest, CompressedBackupsAreFoundWithoutDecodingThem) {
+  Unpack("tablespace_tar");
+  for (const char* name : {"full", "incr1"}) {
+    const auto packed =
+        io::RunAndCapture({.argv = {"gzip", Native(std::string("tablespace_tar/") + name + "/base.tar")}});
+    ASSERT_TRUE(packed && packed->status.AsShell() == 0) << name;
+  }
+  const auto listed = ListBackups(Native("tablespace_tar"));
+  ASSERT_EQ(listed->size(), 2U);
+  for (const auto& backup : *listed) EXPECT_TRUE(backup.facts) << backup.problem;
+  const auto newest = NewestOf(*listed);
+  ASSERT_EQ(newest.size(), 1U);
+  EXPECT_EQ(FindChain(*newest[0].facts, newest[0].path, *listed).value(), std::vector{Native("tablespace_tar/full")});
+}
+
 struct Walked {
   Verified verified;
   std::vector<Damage> damages;

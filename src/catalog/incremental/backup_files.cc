@@ -6,9 +6,13 @@
 #include <utility>
 
 #include "backup/image/directory_image.h"
+#include "backup/image/native_file.h"
+#include "backup/image/packed_head.h"
 #include "backup/image/tar_image.h"
 #include "foundation/base/text.h"
 #include "foundation/io/directory.h"
+#include "postgres/pgdata/backup_label.h"
+#include "postgres/pgdata/backup_manifest.h"
 #include "postgres/pgdata/control_file.h"
 
 namespace pgstrata::incremental {
@@ -28,6 +32,23 @@ const ListedBackup* FindBase(const BackupFacts& incremental, const std::vector<L
   return found;
 }
 
+// Of a backup whose base archive is compressed, without decoding more of it than its head.
+Result<BackupFacts> ReadPackedFacts(const std::string& directory, const std::string& archive) {
+  PGS_ASSIGN(const std::string label, image::ReadFromPackedHead(archive, pgdata::kBackupLabelPath));
+  const auto manifest = image::OpenNativeFile(JoinPath(directory, pgdata::kBackupManifestPath));
+  auto facts = FactsOf(label, manifest ? manifest->get() : nullptr);
+  if (facts) return facts;
+  return Fail(std::move(facts).error().Wrap(Quoted(directory)));
+}
+
+Result<BackupFacts> FactsAt(const std::string& path) {
+  if (const std::string archive = image::PackedBaseIn(path); !archive.empty() && !LooksPlain(path)) {
+    return ReadPackedFacts(path, archive);
+  }
+  PGS_ASSIGN(const auto image, OpenBackup(path));
+  return ReadFacts(*image);
+}
+
 }  // namespace
 
 bool LooksLikeBackup(const std::string& directory) { return LooksPlain(directory) || image::HoldsTarBackup(directory); }
@@ -40,8 +61,7 @@ Result<std::unique_ptr<image::Image>> OpenBackup(const std::string& path,
 
 ListedBackup DescribeBackup(std::string path) {
   ListedBackup backup{.path = std::move(path), .facts = {}, .problem = {}};
-  const auto image = OpenBackup(backup.path);
-  auto facts = image ? ReadFacts(**image) : Result<BackupFacts>(Fail(image.error()));
+  auto facts = FactsAt(backup.path);
   if (facts) {
     backup.facts = *std::move(facts);
   } else {

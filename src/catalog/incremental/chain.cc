@@ -19,18 +19,22 @@ constexpr const char* kOrderHint =
 Error InBackup(Error error, const image::Image& image) { return std::move(error).Wrap(Quoted(image.name())); }
 
 // A manifest of a hundred thousand files is not parsed for its second line.
-Result<std::optional<uint64_t>> ManifestSystemIdentifier(const image::Image& image) {
+Result<std::optional<uint64_t>> SystemIdentifierIn(const image::ImageFile& manifest) {
   constexpr uint64_t kHead = 512;
   constexpr std::string_view kKey = "\"System-Identifier\":";
-  const auto file = image.Open(pgdata::kBackupManifestPath);
-  if (!file && file.error().code() == ErrorCode::kNotFound) return std::nullopt;
-  if (!file) return Fail(file.error());
-  std::string head(std::min(kHead, (*file)->size()), '\0');
-  PGS_TRY((*file)->ReadAt(0, std::as_writable_bytes(std::span(head))));
+  std::string head(std::min(kHead, manifest.size()), '\0');
+  PGS_TRY(manifest.ReadAt(0, std::as_writable_bytes(std::span(head))));
   const size_t key = head.find(kKey);
   if (key == std::string::npos) return std::nullopt;  // version 1
   const std::string_view value = TrimWhitespace(std::string_view(head).substr(key + kKey.size()));
   return ParseDecimal(value.substr(0, value.find_first_not_of("0123456789")));
+}
+
+Result<std::optional<uint64_t>> ManifestSystemIdentifier(const image::Image& image) {
+  const auto file = image.Open(pgdata::kBackupManifestPath);
+  if (!file && file.error().code() == ErrorCode::kNotFound) return std::nullopt;
+  if (!file) return Fail(file.error());
+  return SystemIdentifierIn(**file);
 }
 
 std::unexpected<Error> NotAChain(std::string problem) {
@@ -60,8 +64,9 @@ Status CheckLink(const ChainBackup& older, const ChainBackup& newer) {
 
 bool BackupFacts::Carries(const BackupFacts& incremental) const {
   const auto& base = incremental.label.incremental_base;
+  const bool is_known = system_identifier != 0 && incremental.system_identifier != 0;
   return base && base->lsn == label.start && base->timeline == label.start_timeline &&
-         system_identifier == incremental.system_identifier;
+         (!is_known || system_identifier == incremental.system_identifier);
 }
 
 Result<BackupFacts> ReadFacts(const image::Image& image) {
@@ -90,6 +95,15 @@ Result<BackupFacts> ReadFacts(const image::Image& image) {
                 fmt::format("{}: its backup_manifest is of another cluster (system identifier {}, in pg_control {})",
                             Quoted(image.name()), **in_manifest, facts.system_identifier));
   }
+  return facts;
+}
+
+Result<BackupFacts> FactsOf(std::string_view label, const image::ImageFile* manifest) {
+  BackupFacts facts;
+  PGS_ASSIGN(facts.label, pgdata::ParseBackupLabel(label));
+  if (manifest == nullptr) return facts;
+  PGS_ASSIGN(const auto identifier, SystemIdentifierIn(*manifest));
+  facts.system_identifier = identifier.value_or(0);
   return facts;
 }
 

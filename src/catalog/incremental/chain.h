@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "backup/image/image.h"
@@ -15,7 +16,7 @@ namespace pgstrata::incremental {
 
 struct BackupFacts {
   pgdata::BackupLabel label;
-  uint64_t system_identifier = 0;
+  uint64_t system_identifier = 0;  // 0: not known
   int major_version = 0;
   bool data_checksums = false;
 
@@ -24,13 +25,17 @@ struct BackupFacts {
     return {.checksums = data_checksums, .torn_from = label.start, .torn_until = {}};
   }
   [[nodiscard]] bool is_full() const { return !label.incremental_base; }
-  // Whether `incremental` was taken against this one.
+  // Whether `incremental` was taken against this one, as far as the two are known.
   [[nodiscard]] bool Carries(const BackupFacts& incremental) const;
 };
 
 // Reads backup_label, pg_control and the head of backup_manifest. kInvalidArgument where there is no label: no online
 // backup; kCorrupt where the manifest is of another cluster.
 Result<BackupFacts> ReadFacts(const image::Image& image);
+
+// The same of a backup that has not been decoded yet, from its backup_label and the head of its backup_manifest, which
+// may be null. The version is not known, nor the cluster, where no manifest says it (before 17).
+Result<BackupFacts> FactsOf(std::string_view label, const image::ImageFile* manifest);
 
 // One backup of a chain.
 struct ChainBackup {
