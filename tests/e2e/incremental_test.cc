@@ -58,6 +58,23 @@ TEST_F(Incremental, NewestOfAChainAnswersAsTheCombinedBackup) {
   EXPECT_EQ(program_.Leftovers(), "");
 }
 
+TEST_F(Incremental, CompressedTarsOfAChainAreFoundAndDecodedOnce) {
+  for (const char* name : {"full", "incr1", "incr2"}) {
+    const std::string packed = directory_.MakeDirectory(std::string("packed-") + name);
+    const std::string script =
+        "cd \"$1\" && tar -czf \"$2/base.tar.gz\" backup_label $(ls -A | grep -v '^backup_') && "
+        "cp backup_manifest \"$2\"";
+    test::Run({"sh", "-c", script, "sh", Backup(name), packed});
+  }
+  test::Run({"rm", "-r", directory_.Path("chain3")});
+  ExpectAnswers(directory_.path(), "incr2");
+  const auto cached = io::ListDirectory(program_.home() + "/cache/decoded");
+  ASSERT_TRUE(cached.has_value()) << cached.error().message();
+  EXPECT_EQ(cached->size(), 3U);
+  const auto info = program_.Run({"info", directory_.Path("packed-incr1")});
+  EXPECT_THAT(info.standard_output, HasSubstr("in 2 files is decoded"));
+}
+
 TEST_F(Incremental, LostFileOfAnOlderBackupFailsOnlyWhatNeedsIt) {
   // Unchanged since incr1, where VACUUM had truncated it: what the full backup holds under the name is longer and
   // older.

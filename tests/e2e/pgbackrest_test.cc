@@ -5,6 +5,7 @@
 #include <filesystem>
 
 #include "foundation/base/text.h"
+#include "foundation/codec/json.h"
 #include "foundation/io/directory.h"
 #include "foundation/io/file.h"
 #include "tests/e2e/pgstrata_program.h"
@@ -73,6 +74,22 @@ TEST_F(OpenPgbackrest, CompressedFilesAreDecodedOnceForAllWhoOpenThem) {
   ASSERT_TRUE(cached.has_value()) << cached.error().message();
   EXPECT_FALSE(cached->empty());
   for (const auto& name : *cached) EXPECT_FALSE(name.ends_with(".part")) << name;
+}
+
+TEST_F(OpenPgbackrest, PrefetchDecodesWhatInfoHasTold) {
+  WriteRepository(backup_, Repository(), {.compress_type = "gz"});
+  const std::string source = "pgbackrest:" + Repository() + "/main";
+  const auto first_read = [&] {
+    return codec::ParseJson(program_.Run({"info", "--json", source}).standard_output)->at("first_read");
+  };
+  const auto before = first_read();
+  EXPECT_GT(before.at("files").get<int>(), 0);
+  EXPECT_EQ(before.at("files_decoded_already").get<int>(), 0);
+  const auto run = program_.Run({"open", source, "--prefetch", "-q", "-c", "select count(*) from t"});
+  EXPECT_EQ(run.status.AsShell(), 0) << run.standard_error;
+  EXPECT_EQ(run.standard_error, "") << "nobody sees a progress bar in a pipe";
+  EXPECT_EQ(first_read().at("files_decoded_already"), before.at("files"));
+  EXPECT_EQ(program_.Leftovers(), "");
 }
 
 }  // namespace

@@ -2,19 +2,24 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sched.h>
+#include <sys/mount.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
 #include <condition_variable>
+#include <csignal>
 #include <cstring>
+#include <functional>
 #include <thread>
 #include <vector>
 
 #include "foundation/base/text.h"
 #include "foundation/io/directory.h"
 #include "foundation/io/file.h"
+#include "tests/support/private_mounts.h"
 #include "tests/support/scratch_directory.h"
 
 namespace pgstrata::image {
@@ -263,6 +268,95 @@ TEST_F(DecodedCacheTest, AChildGoesOnWithWhatItsParentHasBegun) {
   ASSERT_EQ(::waitpid(child, &status, 0), child);
   EXPECT_EQ(status, 0);
   ExpectBytes(cache, content, 0, plan.size);
+}
+
+// What `body` returns in a child process.
+int InChild(const std::function<int()>& body) {
+  const pid_t child = ::fork();
+  if (child == 0) ::_exit(body());
+  int status = 0;
+  if (child < 0 || ::waitpid(child, &status, 0) != child) return -1;
+  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+TEST_F(DecodedCacheTest, WhoIsKilledInTheMiddleHindersNobody) {
+  Plan plan{.size = 4 * kMegabyte};
+  const auto content = ContentOf(plan);
+  const pid_t child = ::fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) {
+    DecodedCache cache(directory());
+    static_cast<void>(Read(cache, content, kMegabyte, 8192));
+    ::raise(SIGSTOP);
+    ::_exit(0);
+  }
+  int status = 0;
+  ASSERT_EQ(::waitpid(child, &status, WUNTRACED), child);
+  {
+    DecodedCache beside(directory());
+    ExpectBytes(beside, content, 0, plan.size);
+    EXPECT_EQ(Names().size(), 2U) << "what the living process decodes is left to it";
+  }
+  ::kill(child, SIGKILL);
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  DecodedCache later(directory());
+  ExpectBytes(later, content, 77, 8192);
+  EXPECT_EQ(Names().size(), 1U);
+  EXPECT_EQ(plan.opened, 1U) << "nothing was decoded again";
+}
+
+TEST_F(DecodedCacheTest, WhatIsPrunedWhileItIsReadIsReadOn) {
+  Plan plan{.size = 3 * kMegabyte};
+  Plan other{.size = kMegabyte};
+  DecodedCache cache(directory());
+  ExpectBytes(cache, ContentOf(plan), 0, plan.size);
+  std::atomic<bool> stop = false;
+  std::thread reader([&] {
+    for (uint64_t offset = 0; !stop; offset = (offset + 77'777) % (2 * kMegabyte)) {
+      ExpectBytes(cache, ContentOf(plan), offset, 8192);
+    }
+  });
+  DecodedCache small(directory(), kMegabyte);  // of another process: makes room as it likes
+  for (int i = 0; i < 20; ++i) ExpectBytes(small, ContentOf(other, "other" + std::to_string(i)), 0, other.size);
+  stop = true;
+  reader.join();
+}
+
+TEST_F(DecodedCacheTest, AFullDiskIsSaidAndMended) {
+  const int status = InChild([&] {
+    const std::string place = directory();
+    if (!io::MakeDirectories(place)) return 1;
+    if (!test::EnterPrivateMounts() && (::unshare(CLONE_NEWUSER) != 0 || !test::EnterPrivateMounts())) return 2;
+    if (::mount("tmpfs", place.c_str(), "tmpfs", 0, "size=1m") != 0) return 3;
+    Plan plan{.size = 3 * kMegabyte};
+    DecodedCache cache(place);
+    std::string bytes(8192, '?');
+    const auto read = cache.ReadAt(ContentOf(plan), 2 * kMegabyte, std::as_writable_bytes(std::span(bytes)));
+    if (read || read.error().code() != ErrorCode::kNoSpace || !read.error().hint().contains("make room")) return 4;
+    if (Read(cache, ContentOf(plan), 0, 8192) != Expected(0, 8192)) return 5;  // what fits is read all the same
+    if (::mount("tmpfs", place.c_str(), "tmpfs", MS_REMOUNT, "size=8m") != 0) return 6;
+    return Read(cache, ContentOf(plan), 2 * kMegabyte, 8192) == Expected(2 * kMegabyte, 8192) ? 0 : 7;
+  });
+  EXPECT_EQ(status, 0);
+}
+
+TEST_F(DecodedCacheTest, WhoObservesIsToldAndMayStopIt) {
+  Plan plan{.size = 4 * kMegabyte};
+  auto content = ContentOf(plan);
+  content.stored_size = 1234;
+  DecodedCache cache(directory());
+  std::vector<uint64_t> told;
+  cache.Observe([&](const DecodeStep& step) {
+    EXPECT_EQ(step.stored_bytes, 1234U);
+    told.push_back(step.done);
+    return step.done < kMegabyte;
+  });
+  EXPECT_THAT(Read(cache, content, 3 * kMegabyte, 8192), HasSubstr("was stopped"));
+  ASSERT_GT(told.size(), 1U);
+  EXPECT_EQ(told.front(), 0U);
+  EXPECT_LE(plan.decoded, 2 * kMegabyte);
+  cache.Observe({});
+  ExpectBytes(cache, content, 3 * kMegabyte, 8192);
 }
 
 TEST_F(DecodedCacheTest, AnImageFileReadsThroughIt) {

@@ -184,6 +184,12 @@ TEST_F(TarImageTest, CompressedPartsAreDecodedOnce) {
     EXPECT_EQ(ContentOf(**image, "pg_tblspc/16384/PG_17_1/5/2"), "in a tablespace");
     EXPECT_EQ(ContentOf(**image, "pg_wal/000000010000000000000003"), "WAL");
     EXPECT_EQ(io::ListDirectory(cached.path() + "/decoded")->size(), 2U);
+    const FirstTouch cost = (*image)->CostOfFirstTouch();
+    EXPECT_EQ(cost.files, 2U);
+    EXPECT_EQ(cost.files_in_cache, 2U);
+    EXPECT_EQ(cost.largest, "base.tar.gz");
+    EXPECT_GT(cost.bytes, 300'000U);
+    EXPECT_LT(cost.stored_bytes, 10'000U);
   }
 }
 

@@ -107,6 +107,35 @@ TEST_F(StreamTest, PagesThatAreRightAreAnsweredBeforeTheEnd) {
   EXPECT_TRUE(Read(0) == Expected(0));
 }
 
+TEST_F(StreamTest, AllIsDecodedAheadWhereThatIsWanted) {
+  MakeRepository();
+  const auto before = image().CostOfFirstTouch();
+  EXPECT_EQ(before.files, 1U);
+  EXPECT_EQ(before.files_in_cache, 0U);
+  const auto stopped = image().DecodeAll([](uint64_t) { return false; });
+  ASSERT_FALSE(stopped.has_value());
+  EXPECT_EQ(stopped.error().code(), ErrorCode::kCancelled);
+  for (int i = 0; i < 2; ++i) {
+    uint64_t told = 0;
+    const auto decoded = image().DecodeAll([&](uint64_t bytes) {
+      told += bytes;
+      return true;
+    });
+    ASSERT_TRUE(decoded.has_value()) << decoded.error().message();
+    EXPECT_EQ(told, before.bytes);
+    EXPECT_EQ(image().CostOfFirstTouch().files_in_cache, 1U);
+  }
+  EXPECT_TRUE(Read(7) == Expected(7));
+}
+
+TEST_F(StreamTest, DecodingAheadFindsDamage) {
+  MakeRepository();
+  Flip(StoredSize() / 2);
+  const auto decoded = image().DecodeAll([](uint64_t) { return true; });
+  ASSERT_FALSE(decoded.has_value());
+  EXPECT_THAT(decoded.error().message(), AllOf(HasSubstr("backup 20261120-210437F"), HasSubstr(kPath)));
+}
+
 TEST_F(StreamTest, APageThatSeemsWrongIsAnsweredWhenAllIsKnownToBeRight) {
   MakeRepository(3);  // torn while the backup was made: WAL mends it
   EXPECT_TRUE(Read(3) == Expected(3));

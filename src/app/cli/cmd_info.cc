@@ -2,6 +2,7 @@
 #include <fmt/ostream.h>
 
 #include <memory>
+#include <optional>
 #include <ostream>
 
 #include "app/cli/command.h"
@@ -131,9 +132,29 @@ codec::Json ToJson(const source::ResolvedSource& source, const SourceReport& rep
   return json;
 }
 
+// What is decoded for a description without asking: it takes a second, and the next who opens the backup reuses it.
+constexpr uint64_t kDecodedUnasked = 64ULL << 20;  // stored
+
+// Archives that are compressed as a whole have to be decoded before anything can be said of the cluster in them.
+Result<source::ResolvedSource> ResolveCheaply(SourceArguments arguments) {
+  std::optional<Error> too_much;
+  arguments.decoding = [&](const image::DecodeStep& step) {
+    if (step.stored_bytes <= kDecodedUnasked) return true;
+    too_much = Error(ErrorCode::kUnavailable,
+                     fmt::format("{} is compressed as a whole, {}: it is decoded once, when it is first opened, before "
+                                 "anything can be said of the cluster in it",
+                                 step.name, FormatBytes(step.stored_bytes)))
+                   .WithHint("pgstrata open decodes it and tells how far it is; then pgstrata info describes it too");
+    return false;
+  };
+  auto source = ResolveSource(arguments, true);
+  if (too_much) return Fail(*std::move(too_much));
+  return source;
+}
+
 Result<int> RunInfo(const InfoArguments& arguments, Output& output) {
   PGS_ASSIGN(const auto at, MomentOf(arguments.source));
-  PGS_ASSIGN(const auto source, ResolveSource(arguments.source, true));
+  PGS_ASSIGN(const auto source, ResolveCheaply(arguments.source));
   PGS_ASSIGN(SourceReport report, branch::ReportSource(*source.image, source.wal_archives, arguments.pg_bin, at));
   if (source.used_by) report.obstacle = source::InUseError(*source.used_by, source.path);
   if (arguments.json) {

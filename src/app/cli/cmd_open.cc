@@ -1,4 +1,5 @@
 #include <fmt/core.h>
+#include <unistd.h>
 
 #include <cstdlib>
 #include <memory>
@@ -7,8 +8,10 @@
 
 #include "app/cli/client_process.h"
 #include "app/cli/command.h"
+#include "app/cli/decoding_progress.h"
 #include "app/cli/exit_status.h"
 #include "app/cli/open_command.h"
+#include "backup/image/decoded_cache.h"
 #include "branch/branch/catalogue.h"
 #include "branch/branch/psql.h"
 #include "branch/branch/session.h"
@@ -128,12 +131,39 @@ class OpenRun {
   std::optional<ClientProcess> client_;
 };
 
+// Decodes what a first read would have to wait for.
+Status Prefetch(const source::ResolvedSource& source, DecodingProgress& progress) {
+  if (!source.first_touch) return {};
+  const uint64_t bytes = source.first_touch->bytes;
+  if (bytes > image::DecodedCache::kDefaultLimit) {
+    return Fail(
+        Error(ErrorCode::kNoSpace, fmt::format("{} would be decoded, and the cache holds {}", FormatBytes(bytes),
+                                               FormatBytes(image::DecodedCache::kDefaultLimit)))
+            .WithHint("without --prefetch a file is decoded when it is first read, and the least used goes for it"));
+  }
+  return source.image->DecodeAll([&](uint64_t done) { return progress.Add(done, bytes); });
+}
+
+// The resolved source, with what has to be decoded for it.
+Result<source::ResolvedSource> ResolveAndDecode(OpenArguments& arguments, DecodingProgress& progress) {
+  arguments.source.decoding = [&](const image::DecodeStep& step) { return progress.Tell(step); };
+  auto source = ResolveSource(arguments.source);
+  arguments.source.decoding = {};
+  if (source && arguments.prefetch) PGS_TRY(Prefetch(*source, progress));
+  return source;
+}
+
 Result<int> RunOpen(OpenArguments& arguments, Output& output) {
   const Stopwatch watch;
   PGS_TRY(CheckArguments(arguments));
   PGS_ASSIGN(arguments.request.at, MomentOf(arguments.source));
   PGS_ASSIGN(SignalQueue signals, SignalQueue::Create());
-  PGS_ASSIGN(auto source, ResolveSource(arguments.source));
+  std::optional<DecodingProgress> progress(std::in_place, output.err, &signals,
+                                           !arguments.quiet && ::isatty(STDERR_FILENO) != 0);
+  auto resolved = ResolveAndDecode(arguments, *progress);
+  if (!resolved && progress->signal()) return kExitSignalBase + *progress->signal();
+  progress.reset();
+  PGS_ASSIGN(source::ResolvedSource source, std::move(resolved));
   if (arguments.keep) return RunOpenKept(arguments, std::move(source), std::move(signals), watch, output);
   return OpenRun(watch, arguments, output, std::move(signals), std::move(source)).Run();
 }
@@ -170,6 +200,7 @@ void AddOpenCommand(CommandLine& line, std::vector<std::string> trailing) {
   auto& request = arguments->request;
   Command command = line.Add("open", "Open a backup as a writable database and run psql on it");
   AddSourceArguments(command, arguments->source);
+  command.Flag("--prefetch", arguments->prefetch, "First decode everything that a read would have to wait for");
   AddMomentOptions(command, arguments->source);
   command.Option("--keep", "NAME", arguments->keep, "Keep what was opened, with its changes, as the branch NAME");
   // psql runs them in the order in which they were given.

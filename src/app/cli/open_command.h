@@ -23,6 +23,7 @@ struct OpenArguments {
   std::optional<std::string> keep;       // the branch that is to stay
   std::vector<std::string> psql_script;  // -c and -f with their values, in the order of the command line
   std::vector<std::string> trailing;     // after "--"
+  bool prefetch = false;
   bool shell = false;
   bool exec = false;
   bool quiet = false;

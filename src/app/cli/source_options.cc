@@ -7,6 +7,7 @@
 #include <iostream>
 #include <limits>
 
+#include "app/cli/decoding_progress.h"
 #include "app/cli/passphrase_prompt.h"
 #include "backup/source/source_name.h"
 #include "branch/branch/home.h"
@@ -132,6 +133,7 @@ source::SourceRequest RequestOf(const SourceArguments& arguments) {
                                 .newest_before = {},
                                 .force = arguments.force,
                                 .cache_directory = home ? JoinPath(*home, "cache/decoded") : std::string(),
+                                .decoding = arguments.decoding,
                                 .passphrase_file = arguments.cipher_pass_file,
                                 .ask_passphrase = AskPassphrase};
   if (::isatty(STDIN_FILENO) != 0 && ::isatty(STDERR_FILENO) != 0) request.choose = Choose;
@@ -142,6 +144,8 @@ Result<source::ResolvedSource> ResolveSource(const SourceArguments& arguments, b
   PGS_ASSIGN(const auto moment, MomentOf(arguments));
   source::SourceRequest request = RequestOf(arguments);
   request.may_be_in_use = may_be_in_use;
+  DecodingProgress shown(std::cerr, nullptr, ::isatty(STDERR_FILENO) != 0);
+  if (!request.decoding) request.decoding = [&](const image::DecodeStep& step) { return shown.Tell(step); };
   if (!moment) return source::Resolve(request);
   request.all_wal = true;
   PGS_ASSIGN(request.newest_before, BackupFor(*moment, ""));

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "app/cli/command_line.h"
+#include "backup/image/first_touch.h"
 #include "backup/source/source.h"
 #include "branch/branch/moment.h"
 #include "foundation/base/error.h"
@@ -20,6 +21,8 @@ struct SourceArguments {
   bool force = false;
   std::optional<std::string> at = {};
   std::string timeline = {};
+  // Is told of archives that are decoded to be opened; without it a terminal is.
+  image::DecodeObserver decoding = {};
 };
 
 // SOURCE and all options that say how it is read.

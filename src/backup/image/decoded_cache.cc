@@ -65,7 +65,8 @@ class DecodedCache::Entry {
   }
 
   // Readable up to `end`, or whole where that is before.
-  Status DecodeTo(const DecodedContent& content, uint64_t end, const std::function<void()>& before_publishing) {
+  Status DecodeTo(const DecodedContent& content, uint64_t end, const DecodeObserver& observer,
+                  const std::function<void()>& before_publishing) {
     if (whole_ || (!is_bad_ && end <= readable_.load(std::memory_order_acquire))) return {};
     std::unique_lock lock(mutex_);
     while (!whole_) {
@@ -77,7 +78,7 @@ class DecodedCache::Entry {
       }
       is_decoding_ = true;
       lock.unlock();
-      const Status decoded = Decode(content, end);
+      const Status decoded = Decode(content, end, observer);
       const bool is_ready = decoded && ended_;
       lock.lock();
       is_decoding_ = false;
@@ -105,8 +106,15 @@ class DecodedCache::Entry {
 
  private:
   // Only one thread is here: the one that set is_decoding_.
-  Status Decode(const DecodedContent& content, uint64_t end) {
+  Status Decode(const DecodedContent& content, uint64_t end, const DecodeObserver& observer) {
+    const auto tell = [&](uint64_t done) -> Status {
+      const DecodeStep step{.name = content.name, .stored_bytes = content.stored_size, .done = done};
+      return !observer || observer(step)
+                 ? Status()
+                 : Fail(ErrorCode::kCancelled, "the decoding of " + content.name + " was stopped");
+    };
     if (!source_) {
+      PGS_TRY(tell(0));
       PGS_ASSIGN(source_, content.open());
     }
     std::vector<std::byte> step(kDecodeStep);
@@ -131,6 +139,7 @@ class DecodedCache::Entry {
         readable_.store(position, std::memory_order_release);
       }
       progressed_.notify_all();
+      PGS_TRY(tell(position));
     }
     if (ended_) source_.reset();
     return {};
@@ -241,10 +250,25 @@ void DecodedCache::Forget(const std::shared_ptr<Entry>& entry) {
 Status DecodedCache::ReadAt(const DecodedContent& content, uint64_t offset, MutableBytes out) {
   if (out.empty()) return {};
   PGS_ASSIGN(const auto entry, Enter(content));
-  const auto decoded = entry->DecodeTo(content, offset + out.size(), [&] {
+  PGS_TRY(DecodeTo(entry, content, offset + out.size()));
+  return entry->Read(content, offset, out);
+}
+
+void DecodedCache::Observe(DecodeObserver observer) {
+  const std::lock_guard lock(mutex_);
+  observer_ = std::move(observer);
+}
+
+Status DecodedCache::DecodeTo(const std::shared_ptr<Entry>& entry, const DecodedContent& content, uint64_t end) {
+  DecodeObserver observer;
+  {
+    const std::lock_guard lock(mutex_);
+    observer = observer_;
+  }
+  const auto decoded = entry->DecodeTo(content, end, observer, [&] {
     static_cast<void>(MakeRoomInCache(directory_, limit_, 0, CacheFileName(content.key)));
   });
-  if (decoded) return entry->Read(content, offset, out);
+  if (decoded) return {};
   // Damage stays; what else went wrong may be mended.
   if (decoded.error().code() != ErrorCode::kCorrupt) Forget(entry);
   if (decoded.error().code() != ErrorCode::kNoSpace) return decoded;
@@ -262,9 +286,7 @@ Status DecodedCache::ReadDamaged(const DecodedContent& content, uint64_t offset,
 Result<uint64_t> DecodedCache::SizeOf(const DecodedContent& content) {
   if (content.size) return *content.size;
   PGS_ASSIGN(const auto entry, Enter(content));
-  PGS_TRY(entry->DecodeTo(content, UINT64_MAX, [&] {
-    static_cast<void>(MakeRoomInCache(directory_, limit_, 0, CacheFileName(content.key)));
-  }));
+  PGS_TRY(DecodeTo(entry, content, UINT64_MAX));
   return entry->readable();
 }
 

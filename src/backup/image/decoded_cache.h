@@ -23,6 +23,7 @@
 #include <string>
 #include <string_view>
 
+#include "backup/image/first_touch.h"
 #include "backup/image/image.h"
 #include "foundation/base/bytes.h"
 #include "foundation/base/error.h"
@@ -34,6 +35,7 @@ struct DecodedContent {
   std::string key;               // names the decoded bytes: whoever has the same key has the same content
   std::string name;              // for messages: "base/5/16384 of backup ..."
   std::optional<uint64_t> size;  // of all of it, where that is known before
+  uint64_t stored_size = 0;      // of what it is decoded from
   // Begins to decode, from the first byte. At its end the source fails where what it gave was not right. Called by one
   // thread at a time, and again where the content was dropped.
   std::function<Result<std::unique_ptr<codec::ByteSource>>()> open;
@@ -62,6 +64,9 @@ class DecodedCache {
   // Whether it is here whole: then reading it decodes nothing.
   [[nodiscard]] bool Holds(std::string_view key) const;
 
+  // Who is told of all decoding from now on; nobody, where it is empty.
+  void Observe(DecodeObserver observer);
+
   [[nodiscard]] const std::string& directory() const { return directory_; }
 
  private:
@@ -72,6 +77,7 @@ class DecodedCache {
   Result<std::shared_ptr<Entry>> MakeEntry(const DecodedContent& content);
   Status Prepare();  // under mutex_
   void Forget(const std::shared_ptr<Entry>& entry);
+  Status DecodeTo(const std::shared_ptr<Entry>& entry, const DecodedContent& content, uint64_t end);
 
   const std::string directory_;
   const uint64_t limit_;
@@ -80,6 +86,7 @@ class DecodedCache {
   // Guarded by mutex_: what was used last, the last first.
   std::list<std::shared_ptr<Entry>> entries_;
   bool prepared_ = false;
+  DecodeObserver observer_;
 };
 
 // A file of an image whose content is decoded. `content.size` is given.

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "backup/image/fingerprint.h"
+#include "backup/image/first_touch.h"
 #include "foundation/base/bytes.h"
 #include "foundation/base/error.h"
 #include "foundation/base/types.h"
@@ -96,6 +97,10 @@ class Image {
   // readers is then told. Nothing is read after EndReading.
   virtual void BeginReading() const {}
   virtual void EndReading() const {}
+  // What has to be decoded before it can be read at random: nothing, for most formats.
+  [[nodiscard]] virtual FirstTouch CostOfFirstTouch() const { return {}; }
+  // Decodes all of that which was not decoded yet, and finds it right.
+  virtual Status DecodeAll(const DecodeProgress& /*progress*/) const { return {}; }
 };
 
 // The whole of a file, links followed; more than `limit` bytes is kUnsupported. For the small files that say what a

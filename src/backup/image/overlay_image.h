@@ -40,6 +40,8 @@ class ImageWithFiles final : public Image {
   Status VisitParts(const PartVisitor& visit) const override { return base_->VisitParts(visit); }
   void BeginReading() const override { base_->BeginReading(); }
   void EndReading() const override { base_->EndReading(); }
+  [[nodiscard]] FirstTouch CostOfFirstTouch() const override { return base_->CostOfFirstTouch(); }
+  Status DecodeAll(const DecodeProgress& progress) const override { return base_->DecodeAll(progress); }
 
  private:
   // The children of one directory that the base does not have: an added file, or a directory on the way to one.

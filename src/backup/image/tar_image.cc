@@ -106,6 +106,14 @@ Result<std::unique_ptr<TarImage>> TarImage::Create(std::string name, std::vector
       tree.AddFile(part.place, bytes->size(), number);
       continue;
     }
+    if (part.packed_size > 0) {
+      image->decoded_.Add({.files = 1,
+                           .bytes = bytes->size(),
+                           .stored_bytes = part.packed_size,
+                           .files_in_cache = 1,
+                           .largest = std::string(SplitLast(part.name).second),
+                           .largest_bytes = bytes->size()});
+    }
     tree.AddDirectory(part.place);
     const auto walked =
         VisitTarMembers(*bytes, [&](const TarMember& member) { return tree.Add(member, part.place, number); });

@@ -29,7 +29,8 @@ struct TarPart {
   std::string name;   // for messages: the native path
   std::string place;  // where its members come below PGDATA: "", "pg_tblspc/16384", "pg_wal"; of a file: its path
   bool is_archive = true;
-  Fingerprint file;  // what it is on this machine
+  Fingerprint file;          // what it is on this machine
+  uint64_t packed_size = 0;  // of the file, where it is compressed
   // Gives its bytes, the same each time; called from several threads.
   std::function<Result<std::unique_ptr<ImageFile>>()> open;
 };
@@ -46,6 +47,8 @@ class TarImage final : public Image {
   [[nodiscard]] Result<std::vector<MissingTablespace>> MissingTablespaces() const override { return missing_; }
   // The archives and the files beside them, as they were when they were opened.
   Status VisitParts(const PartVisitor& visit) const override;
+  // Its compressed archives, which were decoded to be opened.
+  [[nodiscard]] FirstTouch CostOfFirstTouch() const override { return decoded_; }
 
  private:
   friend class TarTree;
@@ -70,6 +73,7 @@ class TarImage final : public Image {
   Entry root_;
   Directories directories_;
   std::vector<MissingTablespace> missing_;
+  FirstTouch decoded_;
 
   // Shared with the files that were opened.
   const std::shared_ptr<LruCache<ImageFile>> opened_;

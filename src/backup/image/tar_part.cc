@@ -58,6 +58,7 @@ DecodedContent ContentOf(const Packed& packed) {
                              first.modified_ns, first.changed_ns),
           .name = Quoted(packed.path),
           .size = {},
+          .stored_size = first.size,
           .open = [packed]() -> Result<std::unique_ptr<codec::ByteSource>> {
             PGS_ASSIGN(auto file, OpenUnchanged(packed.path, packed.fingerprint));
             return codec::Decompressing(packed.compression, SourceOf(std::move(file)));
@@ -81,6 +82,7 @@ Result<TarPart> MakeArchivePart(const std::string& path, std::string place,
                     .WithHint("name the backup itself, or with --chain; or decompress it beside itself, keeping the "
                               "name without its last suffix"));
   }
+  part.packed_size = packed.fingerprint.size;
   DecodedContent content = ContentOf(packed);
   PGS_ASSIGN(content.size, cache->SizeOf(content));
   part.open = [cache, content = std::move(content)]() -> Result<std::unique_ptr<ImageFile>> {

@@ -82,7 +82,9 @@ bool IsIncremental(const image::Image& image) {
 class BaseBackup {
  public:
   BaseBackup(const SourceRequest& request, SourceKind kind)
-      : request_(request), kind_(kind), cache_(CacheFor(request)) {}
+      : request_(request), kind_(kind), cache_(CacheFor(request)) {
+    if (cache_) cache_->Observe(request.decoding);
+  }
 
   Result<OpenedBaseBackup> Open(const std::string& path) {
     auto resolved = io::ResolvePath(path);
@@ -99,6 +101,11 @@ class BaseBackup {
       return Open(JoinPath(path, SplitLast(chosen).second));
     }
     return LooksPlain() ? OpenPlain(path) : OpenTar(path);
+  }
+
+  // The image is used longer than the request.
+  void EndObserving() {
+    if (cache_) cache_->Observe({});
   }
 
  private:
@@ -193,7 +200,10 @@ class BaseBackup {
 }  // namespace
 
 Result<OpenedBaseBackup> OpenBaseBackup(const SourceName& name, const SourceRequest& request) {
-  return BaseBackup(request, name.kind).Open(name.rest);
+  BaseBackup backup(request, name.kind);
+  auto opened = backup.Open(name.rest);
+  backup.EndObserving();
+  return opened;
 }
 
 }  // namespace pgstrata::source

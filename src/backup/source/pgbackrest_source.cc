@@ -390,7 +390,6 @@ Result<ResolvedSource> ResolvePgbackrest(const std::string& rest, const SourceRe
   resolved.newest_was_taken = opened.newest_was_taken;
   resolved.older = OlderThan(repository, image->manifest());
   resolved.display_name = repository.stanza() + '/' + opened.label;
-  if (auto cost = image->CostOfFirstTouch(); cost.files > 0) resolved.first_touch = std::move(cost);
   auto archive = repository.OpenArchive(image->manifest());
   if (!archive) log::Warning("the WAL of {} cannot be used: {}", resolved.display_name, archive.error().message());
   if (archive && *archive) resolved.wal_archives.push_back(*std::move(archive));

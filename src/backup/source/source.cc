@@ -67,6 +67,7 @@ Result<ResolvedSource> Resolve(const SourceRequest& request) {
   PGS_ASSIGN(SourceName name, ParseSourceName(request.source));
   if (name.kind == SourceKind::kDirectory) name.kind = Recognise(name.rest);
   PGS_ASSIGN(ResolvedSource resolved, ResolveByKind(name, request));
+  if (auto cost = resolved.image->CostOfFirstTouch(); cost.files > 0) resolved.first_touch = std::move(cost);
   resolved.display_name = Printable(std::move(resolved.display_name));
   std::vector<std::unique_ptr<image::WalArchive>> archives;
   for (const auto& directory : request.wal_directories) {

@@ -40,6 +40,8 @@ struct SourceRequest {
   bool force = false;
   // Where the files that have no random access are decoded to. Empty: into memory, however large they are.
   std::string cache_directory;
+  // Is told when archives are decoded to be opened, and may stop it; may be empty.
+  image::DecodeObserver decoding;
   // A file that holds the passphrase of an encrypted catalog (its first line), or a pgbackrest.conf that says it.
   std::string passphrase_file;
   // Asks a person for a passphrase that is nowhere else; may be empty.

@@ -147,6 +147,12 @@ bool CombinedImage::IsCombined(std::string_view path) const {
   return entry && entry->kind == EntryKind::kFile;
 }
 
+image::FirstTouch CombinedImage::CostOfFirstTouch() const {
+  image::FirstTouch cost;
+  for (const auto& backup : files_->chain()) cost.Add(backup.image->CostOfFirstTouch());
+  return cost;
+}
+
 Result<std::unique_ptr<image::ImageFile>> CombinedImage::Open(std::string_view path) const {
   if (IsCombined(path)) {
     if (newest_.Stat(path)) {

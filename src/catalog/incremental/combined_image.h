@@ -36,6 +36,7 @@ class CombinedImage final : public image::Image {
   }
   // Those of its backups, below their numbers: 0 is the oldest.
   Status VisitParts(const image::PartVisitor& visit) const override;
+  [[nodiscard]] image::FirstTouch CostOfFirstTouch() const override;
 
   [[nodiscard]] const ChainFiles& files() const { return *files_; }
   // Whether the file at `path` is put together from several backups.

@@ -1,6 +1,11 @@
 #include "catalog/pgbackrest/backup_image.h"
 
 #include <algorithm>
+#include <array>
+#include <atomic>
+#include <functional>
+#include <mutex>
+#include <thread>
 #include <utility>
 
 #include "backup/image/buffer_file.h"
@@ -111,19 +116,71 @@ Result<std::unique_ptr<image::ImageFile>> BackupImage::OpenStored(const Manifest
                                     [origin](uint32_t) { return origin; });
 }
 
-image::FirstTouch BackupImage::CostOfFirstTouch() const {
-  image::FirstTouch cost;
+std::vector<const ManifestFile*> BackupImage::Streams() const {
+  std::vector<const ManifestFile*> streams;
   for (const auto& file : manifest().files) {
     if (file.size == 0 || content_->HasRandomAccess(file) || IsDecodedInMemory(file)) continue;
-    ++cost.files;
-    cost.bytes += file.size;
-    cost.stored_bytes += file.stored_size;
-    if (cache_->Holds(CacheKeyOf(file))) ++cost.files_in_cache;
-    if (file.size <= cost.largest_bytes) continue;
-    cost.largest_bytes = file.size;
-    cost.largest = ImagePathOf(file.name);
+    streams.push_back(&file);
+  }
+  return streams;
+}
+
+image::FirstTouch BackupImage::CostOfFirstTouch() const {
+  image::FirstTouch cost;
+  for (const auto* file : Streams()) {
+    cost.Add({.files = 1,
+              .bytes = file->size,
+              .stored_bytes = file->stored_size,
+              .files_in_cache = cache_->Holds(CacheKeyOf(*file)) ? 1U : 0U,
+              .largest = std::string(ImagePathOf(file->name)),
+              .largest_bytes = file->size});
   }
   return cost;
+}
+
+// A byte here and there is enough: the cache decodes all that lies before it. With the last one the whole is found
+// right, and kept.
+Status BackupImage::DecodeWhole(const ManifestFile& file, const image::DecodeProgress& progress) const {
+  constexpr uint64_t kStep = 4ULL << 20;
+  const auto decoded = MakeStreamFile(content_, file, cache_, CacheKeyOf(file));
+  std::array<std::byte, 1> byte{};
+  for (uint64_t done = 0; done < file.size;) {
+    const uint64_t step = std::min(kStep, file.size - done);
+    PGS_TRY(decoded->ReadAt(done + step - 1, byte));
+    done += step;
+    if (!progress(step)) return Fail(ErrorCode::kCancelled, "the decoding was stopped");
+  }
+  return {};
+}
+
+Status BackupImage::DecodeAll(const image::DecodeProgress& progress) const {
+  auto streams = Streams();
+  std::erase_if(streams, [&](const ManifestFile* file) {
+    if (!cache_->Holds(CacheKeyOf(*file))) return false;
+    progress(file->size);
+    return true;
+  });
+  std::ranges::sort(streams, std::ranges::greater(), &ManifestFile::size);
+  std::atomic<size_t> next = 0;
+  std::mutex mutex;
+  Status result;  // guarded by mutex: the first failure
+  const auto work = [&] {
+    for (size_t number = next++; number < streams.size(); number = next++) {
+      const auto decoded = DecodeWhole(*streams[number], progress);
+      if (decoded) continue;
+      const std::lock_guard lock(mutex);
+      if (result) result = decoded;
+      next = streams.size();
+    }
+  };
+  {
+    std::vector<std::jthread> others;
+    for (unsigned i = 1; i < std::min<size_t>(std::thread::hardware_concurrency(), streams.size()); ++i) {
+      others.emplace_back(work);
+    }
+    work();
+  }
+  return result;
 }
 
 }  // namespace pgstrata::pgbackrest

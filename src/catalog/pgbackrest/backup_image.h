@@ -34,8 +34,9 @@ class BackupImage final : public image::Image {
   Result<std::unique_ptr<image::ImageFile>> Open(std::string_view path) const override;
 
   Status VisitParts(const image::PartVisitor& visit) const override { return content_->VisitParts(visit); }
-
-  [[nodiscard]] image::FirstTouch CostOfFirstTouch() const;
+  [[nodiscard]] image::FirstTouch CostOfFirstTouch() const override;
+  // By as many threads as there are processors.
+  Status DecodeAll(const image::DecodeProgress& progress) const override;
   [[nodiscard]] const Manifest& manifest() const { return content_->manifest(); }
   [[nodiscard]] const StoredContent& content() const { return *content_; }
 
@@ -52,6 +53,9 @@ class BackupImage final : public image::Image {
   [[nodiscard]] image::Entry Describe(const FileTree::Node& node) const;
   [[nodiscard]] Result<std::unique_ptr<image::ImageFile>> OpenStored(const ManifestFile& file) const;
   [[nodiscard]] bool IsDecodedInMemory(const ManifestFile& file) const;
+  // Those that go into the cache when they are read.
+  [[nodiscard]] std::vector<const ManifestFile*> Streams() const;
+  Status DecodeWhole(const ManifestFile& file, const image::DecodeProgress& progress) const;
   [[nodiscard]] std::string CacheKeyOf(const ManifestFile& file) const;
 
   const std::string name_;
