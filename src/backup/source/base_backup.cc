@@ -57,6 +57,7 @@ std::string Described(const ListedBackup& backup) {
 
 std::vector<std::string> Described(const std::vector<ListedBackup>& backups) {
   std::vector<std::string> lines;
+  lines.reserve(backups.size());
   for (const auto& backup : backups) lines.push_back(Described(backup));
   return lines;
 }
