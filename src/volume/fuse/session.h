@@ -20,7 +20,7 @@
 namespace pgstrata::fuse {
 
 // How requests come: from /dev/fuse, or over io_uring, on the processor that makes them (Linux 6.14 and later, where
-// root has switched it on; docs/adr/0016). Nothing else about a mount depends on it.
+// root has switched it on; docs/adr/0017). Nothing else about a mount depends on it.
 enum class Transport { kDevice, kIoUring };
 enum class TransportChoice { kFastest, kDevice };
 
