@@ -22,6 +22,7 @@ class OwningPart final : public Image {
   Result<Entry> Stat(std::string_view path) const override { return part_.Stat(path); }
   Result<std::vector<Entry>> List(std::string_view directory) const override { return part_.List(directory); }
   Result<std::unique_ptr<ImageFile>> Open(std::string_view path) const override { return part_.Open(path); }
+  Status VisitParts(const PartVisitor& visit) const override { return part_.VisitParts(visit); }
 
  private:
   const std::unique_ptr<layer::Volume> volume_;

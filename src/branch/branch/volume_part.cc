@@ -126,4 +126,18 @@ Result<std::unique_ptr<image::ImageFile>> VolumePart::Open(std::string_view path
   return Fail(ErrorCode::kInvalidArgument, Quoted(path) + " is not a regular file");
 }
 
+Status VolumePart::VisitParts(const image::PartVisitor& visit) const {
+  const auto nanoseconds = [](const timespec& time) { return int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec; };
+  return image::Walk(*this, "", [&](const std::string& path, const Entry& entry) -> Status {
+    if (entry.kind == EntryKind::kDirectory) return {};
+    PGS_ASSIGN(const auto attributes, Find(path));
+    const HeldInode held(volume_, attributes.inode);
+    const image::Fingerprint file{.inode = attributes.shown_inode,
+                                  .size = attributes.size,
+                                  .modified_ns = nanoseconds(attributes.modified),
+                                  .changed_ns = nanoseconds(attributes.changed)};
+    return visit({.name = path, .file = &file});
+  });
+}
+
 }  // namespace pgstrata::branch

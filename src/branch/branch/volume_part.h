@@ -20,6 +20,8 @@ class VolumePart final : public image::Image {
   Result<image::Entry> Stat(std::string_view path) const override;
   Result<std::vector<image::Entry>> List(std::string_view directory) const override;
   Result<std::unique_ptr<image::ImageFile>> Open(std::string_view path) const override;
+  // Its files and links, by what the volume says of them.
+  Status VisitParts(const image::PartVisitor& visit) const override;
 
  private:
   // With a reference that the caller gives back.
