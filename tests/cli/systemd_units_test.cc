@@ -75,7 +75,7 @@ TEST(SystemdUnits, WouldBeFoundOutOtherwise) {
   std::string said;
   for (const auto& line : CommandLines("\nExecStart=/usr/bin/pgstrata branch strat %i\n"
                                        "ExecStop=-/usr/bin/pgstrata unmount --forse ${MNT}\n"
-                                       "ExecStopPost=/usr/bin/pgstrata mount ${SOURCE}\n")) {
+                                       "ExecStopPost=/usr/bin/pgstrata branch rename %i\n")) {
     EXPECT_FALSE(IsTaken(line, said)) << line[0];
     EXPECT_FALSE(said.empty());
   }
