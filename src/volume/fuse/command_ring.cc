@@ -2,6 +2,10 @@
 //
 // The kernel does its part of a command (copying a request, above all) in the thread that waits, and wakes it for that
 // only while it waits: no other thread and no interrupt between processors is needed.
+//
+// The device is not registered with the ring. A ring holds what is registered until the thread that made it has seen
+// its end; a command holds its device until it is taken back, which the kernel does as soon as the ring is closed. So
+// the connection ends with its threads, whatever the thread that made the rings waits for.
 #include "volume/fuse/command_ring.h"
 
 #include <sys/syscall.h>
@@ -17,6 +21,7 @@ namespace {
 
 constexpr unsigned kEntries = 2;
 constexpr size_t kEntryBytes = 128;  // IORING_SETUP_SQE128
+constexpr useconds_t kShortageMicroseconds = 1000;
 constexpr unsigned kSetupFlags =
     IORING_SETUP_SQE128 | IORING_SETUP_R_DISABLED | IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN;
 
@@ -27,15 +32,22 @@ void Store(std::byte* at, uint32_t value) {
   std::atomic_ref(*reinterpret_cast<uint32_t*>(at)).store(value, std::memory_order_release);
 }
 
+// The kernel was short of memory for the command: it is tried again.
+int AfterFailure(int error_number) {
+  if (error_number != EAGAIN && error_number != EBUSY && error_number != ENOMEM) return error_number;
+  ::usleep(kShortageMicroseconds);
+  return EINTR;
+}
+
 }  // namespace
 
 Result<std::unique_ptr<CommandRing>> CommandRing::Make(int device) {
-  std::unique_ptr<CommandRing> ring(new CommandRing);
-  PGS_TRY(ring->Setup(device));
+  std::unique_ptr<CommandRing> ring(new CommandRing(device));
+  PGS_TRY(ring->Setup());
   return ring;
 }
 
-Status CommandRing::Setup(int device) {
+Status CommandRing::Setup() {
   layout_.flags = kSetupFlags;
   ring_ = io::UniqueFd(static_cast<int>(::syscall(SYS_io_uring_setup, kEntries, &layout_)));
   if (!ring_.valid()) return FailErrno("could not make an io_uring");
@@ -43,9 +55,6 @@ Status CommandRing::Setup(int device) {
   const size_t completions = layout_.cq_off.cqes + layout_.cq_entries * sizeof(io_uring_cqe);
   PGS_ASSIGN(queues_, MappedMemory::Map(ring_.get(), IORING_OFF_SQ_RING, std::max(submissions, completions)));
   PGS_ASSIGN(entries_, MappedMemory::Map(ring_.get(), IORING_OFF_SQES, layout_.sq_entries * kEntryBytes));
-  if (::syscall(SYS_io_uring_register, ring_.get(), IORING_REGISTER_FILES, &device, 1) != 0) {
-    return FailErrno("could not give a device to an io_uring");
-  }
   return {};
 }
 
@@ -61,7 +70,7 @@ void CommandRing::Put(const Command& command) {
   std::memset(place, 0, kEntryBytes);
   auto* const entry = reinterpret_cast<io_uring_sqe*>(place);
   entry->opcode = IORING_OP_URING_CMD;
-  entry->flags = IOSQE_FIXED_FILE;  // the one that was registered, number 0
+  entry->fd = device_;
   entry->cmd_op = command.operation;
   entry->addr = reinterpret_cast<uint64_t>(command.address);
   entry->len = command.length;
@@ -86,7 +95,7 @@ std::expected<int, int> CommandRing::Wait() {
   std::byte* const tail_at = queues_.data() + layout_.cq_off.tail;
   const uint32_t head = Load(head_at);
   if (head == Load(tail_at)) {
-    if (const int error = Enter(IORING_ENTER_GETEVENTS); error != 0) return std::unexpected(error);
+    if (const int error = Enter(IORING_ENTER_GETEVENTS); error != 0) return std::unexpected(AfterFailure(error));
     // A signal that comes after the command was taken is not told of otherwise.
     if (head == Load(tail_at)) return std::unexpected(EINTR);
   }

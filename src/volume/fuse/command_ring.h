@@ -24,7 +24,7 @@ struct Command {
 // Made by any thread, used by one: the one that calls Begin.
 class CommandRing {
  public:
-  // An error where the kernel has no io_uring, or does not let this process use it.
+  // `device` outlives it. An error where the kernel has no io_uring, or does not let this process use it.
   static Result<std::unique_ptr<CommandRing>> Make(int device);
   CommandRing(const CommandRing&) = delete;
   CommandRing& operator=(const CommandRing&) = delete;
@@ -34,14 +34,16 @@ class CommandRing {
   // The next command. It reaches the kernel by Submit or Wait; the one before has come to its end.
   void Put(const Command& command);
   int Submit();
-  // Until the command has come to its end; its result. EINTR when a signal came: the command goes on.
+  // Until the command has come to its end; its result. EINTR when a signal came, or memory is short: to be called
+  // again.
   std::expected<int, int> Wait();
 
  private:
-  CommandRing() = default;
-  Status Setup(int device);
+  explicit CommandRing(int device) : device_(device) {}
+  Status Setup();
   int Enter(unsigned flags);
 
+  const int device_;
   io::UniqueFd ring_;
   io_uring_params layout_{};
   MappedMemory queues_;   // shared with the kernel, as layout_ says: both queues

@@ -108,11 +108,12 @@ class RingSource final : public RequestSource {
                 .data = std::as_bytes(std::span(&command, 1))});
   }
 
-  Request TakeRequest() {
+  std::expected<Request, int> TakeRequest() {
     fuse_in_header header{};
     std::memcpy(&header, headers().header.data(), sizeof header);
     unique_ = header.unique;
     const size_t operation_size = header.len - sizeof header - headers().data_size;
+    if (operation_size > kHeaderBytes) return std::unexpected(EPROTO);
     std::byte* const request = memory_.data() + kRingDataAt - operation_size - sizeof header;
     std::memcpy(request, &header, sizeof header);
     std::memcpy(request + sizeof header, headers().operation.data(), operation_size);
@@ -121,7 +122,7 @@ class RingSource final : public RequestSource {
     } else {
       StayOnProcessor();
     }
-    return {.memory = request, .size = header.len};
+    return Request{.memory = request, .size = header.len};
   }
 
   [[nodiscard]] bool IsLarge(uint32_t opcode) const {
