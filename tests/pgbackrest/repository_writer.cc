@@ -14,7 +14,6 @@
 #include "foundation/codec/xxh3.h"
 #include "foundation/io/directory.h"
 #include "foundation/io/file.h"
-#include "foundation/io/process.h"
 #include "tests/support/compress.h"
 
 namespace pgstrata::test {
@@ -71,12 +70,9 @@ std::string RepositoryWriter::Encrypt(const std::string& content, const std::str
   const ScratchDirectory directory;
   const std::string path = directory.path() + "/plain";
   EXPECT_TRUE(io::WriteWholeFile(path, content).has_value());
-  io::SpawnOptions spawn;
-  spawn.argv = {"openssl", "enc", "-aes-256-cbc", "-md", "sha1", "-pass", "pass:" + passphrase, "-in", path};
-  const auto run = io::RunAndCapture(spawn);
-  EXPECT_TRUE(run && run->status.AsShell() == 0) << "openssl did not run";
-  if (!run) return {};
-  return raw ? run->standard_output.substr(kMagic) : run->standard_output;
+  const std::string encrypted =
+      OutputOf("openssl enc -aes-256-cbc -md sha1 -pass 'pass:" + passphrase + "' -in " + path + " 2>/dev/null");
+  return raw ? encrypted.substr(kMagic) : encrypted;
 }
 
 std::string RepositoryWriter::Pack(const std::string& content, bool raw) const {

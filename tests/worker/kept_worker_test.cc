@@ -326,8 +326,9 @@ TEST_F(KeptWorkerTest, StatCountsAndResets) {
   ASSERT_TRUE(io::WriteWholeFile(in_mount("file"), std::string(100'000, 'x')).has_value());
   auto client = Connect();
   // A request is counted after it was answered.
-  ASSERT_TRUE(Eventually(
-      [&] { return client.Stat()->at("requests").value("write", codec::Json::object()).value("bytes", 0) == 100'000; }));
+  ASSERT_TRUE(Eventually([&] {
+    return client.Stat()->at("requests").value("write", codec::Json::object()).value("bytes", 0) == 100'000;
+  }));
   const auto stat = client.Stat();
   ASSERT_TRUE(stat.has_value()) << stat.error().message();
   EXPECT_EQ(stat->at("pid"), worker.process.pid());
@@ -467,7 +468,8 @@ TEST_F(KeptWorkerTest, ShowsItselfWhereTheRootDoesNotListIt) {
   EXPECT_EQ(Shell("cat " + in_mount(".pgstrata/worker.pid")), std::to_string(worker.process.pid()) + '\n');
   EXPECT_THAT(Shell("cat " + in_mount(".pgstrata/worker.log")), HasSubstr("is mounted at"));
   EXPECT_THAT(Shell("cat " + in_mount(".pgstrata/stat")), HasSubstr("source    /backups/monday"));
-  EXPECT_THAT(Shell("rm -rf " + in_mount(".pgstrata")), HasSubstr("not permitted"));
+  EXPECT_THAT(Shell("rm -rf " + in_mount(".pgstrata")),
+              ::testing::AnyOf(HasSubstr("not permitted"), HasSubstr("Permission denied")));
   EXPECT_THAT(Shell("mkdir " + in_mount(".pgstrata")), HasSubstr("exists"));
   EXPECT_TRUE(Connect().Quit().has_value());
 }
