@@ -277,6 +277,38 @@ TEST_F(MomentTest, ASegmentThatTheBackupHasOnlyTheBeginningOfIsTakenFromTheArchi
   EXPECT_EQ(Stop(Second(5)), next.ToString());
 }
 
+TEST_F(MomentTest, ASegmentOfTheBackupThatHoldsOlderWalGivesWayToTheArchives) {
+  WalBuilder older(1);
+  older.Add(std::string(3'000, 'x'), 10);
+  MapWalSource used;
+  older.PutInto(used, {1});
+  image_.AddFile("pg_wal/000000010000000000000002", used.segments.begin()->second);
+  const Lsn next = Commit(101, 10);
+  archive_->partial.insert("000000010000000000000002");
+  EXPECT_EQ(Stop(Second(5)), next.ToString());
+}
+
+TEST_F(MomentTest, WhereATimelineIsOnlyAHistoryFileTheOneThatWentOnIsTold) {
+  Commit(101, 10);
+  const Lsn fork = wal_.Here();
+  Commit(111, 25);
+  wal_.SwitchSegment();
+  Commit(112, 40);
+  archive_->files["00000002.history"] = "1\t" + fork.ToString() + "\tno recovery target specified\n";
+  const auto moment = Find(Second(30));
+  ASSERT_TRUE(moment) << moment.error().message();
+  EXPECT_THAT(moment->warnings, ElementsAre(HasSubstr("timeline 1 went on by itself after " + fork.ToString())));
+}
+
+TEST_F(MomentTest, ATimelineThatLeftBeforeTheBackupEndedIsTold) {
+  Commit(101, 10);
+  archive_->files["00000002.history"] = "1\t" + facts_.redo.ToString() + "\tno recovery target specified\n";
+  const auto moment = Find(Second(30));
+  ASSERT_TRUE(moment) << moment.error().message();
+  EXPECT_EQ(moment->timeline, TimelineId{1});
+  EXPECT_THAT(moment->warnings, ElementsAre(HasSubstr("timeline 2 left at " + facts_.redo.ToString())));
+}
+
 TEST_F(MomentTest, ThePlanHasWhatReplayNeedsAndTheServersCapacities) {
   Commit(101, 10);
   wal_.Add(Bytes<uint32_t>(300) + Bytes<uint32_t>(9) + Bytes<uint32_t>(10) + Bytes<uint32_t>(50) + Bytes<uint32_t>(64) +

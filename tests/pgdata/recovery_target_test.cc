@@ -33,6 +33,11 @@ TEST(RecoveryTargetTest, TimesWithAZone) {
   EXPECT_EQ(TimeOf("2026-11-20 18:03:38 EST"), "2026-11-20 23:03:38+00");
 }
 
+TEST(RecoveryTargetTest, AnAbbreviationIsTheSameInSummer) {
+  EXPECT_EQ(TimeOf("2026-07-20 21:00 CET"), "2026-07-20 20:00:00+00");
+  EXPECT_EQ(TimeOf("2026-01-20 21:00 EET"), "2026-01-20 19:00:00+00");
+}
+
 TEST(RecoveryTargetTest, TimesWithoutAZoneAreOfTheOneThatIsGiven) {
   EXPECT_EQ(TimeOf("2026-11-20 18:03:38.700484", kNewYork), "2026-11-20 23:03:38.700484+00");
   EXPECT_EQ(TimeOf("2026-07-01 12:00", kNewYork), "2026-07-01 16:00:00+00");

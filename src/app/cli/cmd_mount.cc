@@ -99,6 +99,7 @@ Status CompleteSource(SourceArguments& source, const SourceAndMountpoint& places
     PGS_ASSIGN(source.cipher_pass_file, io::ResolvePath(source.cipher_pass_file));
   }
   if (!remembered) return {};
+  source.all_wal = !remembered->at.empty();
   const branch::DiffOrigin& origin = remembered->origin;
   if (source.wal_directories.empty()) source.wal_directories = origin.wal;
   if (source.cipher_pass_file.empty()) source.cipher_pass_file = origin.cipher_pass_file;

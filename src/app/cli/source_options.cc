@@ -146,8 +146,8 @@ Result<source::ResolvedSource> ResolveSource(const SourceArguments& arguments, b
   request.may_be_in_use = may_be_in_use;
   DecodingProgress shown(std::cerr, nullptr, ::isatty(STDERR_FILENO) != 0);
   if (!request.decoding) request.decoding = [&](const image::DecodeStep& step) { return shown.Tell(step); };
+  request.all_wal = moment || arguments.all_wal;
   if (!moment) return source::Resolve(request);
-  request.all_wal = true;
   PGS_ASSIGN(request.newest_before, BackupFor(*moment, ""));
   const bool depends_on_zone = pgdata::DependsOnZone(moment->at);
   if (depends_on_zone) request.newest_before.emplace();

@@ -21,6 +21,7 @@ struct SourceArguments {
   bool force = false;
   std::optional<std::string> at = {};
   std::string timeline = {};
+  bool all_wal = false;  // the catalog's WAL also without --at
   // Is told of archives that are decoded to be opened; without it a terminal is.
   image::DecodeObserver decoding = {};
 };

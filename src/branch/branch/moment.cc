@@ -49,7 +49,7 @@ class Search {
       warnings.push_back(scanned.gap +
                          ", although there is WAL behind it: this is the last moment that can be reached");
     }
-    WarnOfOtherTimelines(*history, scanned.end, warnings);
+    WarnOfOtherTimelines(*history, scanned, warnings);
     return Moment{.timeline = timeline_,
                   .stop = scanned.stop,
                   .end = scanned.end,
@@ -81,7 +81,11 @@ class Search {
         if (request_.timeline == parsed->timeline) return Fail(std::move(history).error());
         continue;
       }
-      if (history->Contains(facts_.timeline, consistent_at_)) histories_.push_back(*std::move(history));
+      if (history->Contains(facts_.timeline, consistent_at_)) {
+        histories_.push_back(*std::move(history));
+      } else if (history->Contains(facts_.timeline)) {
+        left_before_.push_back(*std::move(history));
+      }
     }
     std::ranges::sort(histories_, {}, &TimelineHistory::timeline);
     return {};
@@ -187,11 +191,20 @@ class Search {
     });
   }
 
-  void WarnOfOtherTimelines(const TimelineHistory& chosen, Lsn end, std::vector<std::string>& warnings) const {
+  // Where the chosen history ends at the parting and nothing was found, what was asked for may be on the other one.
+  void WarnOfOtherTimelines(const TimelineHistory& chosen, const ScannedWal& scanned,
+                            std::vector<std::string>& warnings) const {
     if (request_.timeline) return;
+    for (const auto& other : left_before_) {
+      const auto parting = PartingOf(chosen, other);
+      warnings.push_back(fmt::format(
+          "timeline {} left at {}, before the end of this backup, and is not reached from it: name an earlier backup",
+          other.timeline().value, parting ? parting->ToString() : "an unknown place"));
+    }
     for (const auto& other : histories_) {
       const auto parting = PartingOf(chosen, other);
-      if (!parting || end <= *parting || !WentOnBehind(other.timeline(), *parting)) continue;
+      if (!parting || scanned.end < *parting || (scanned.end == *parting && scanned.met)) continue;
+      if (!WentOnBehind(other.timeline(), *parting)) continue;
       warnings.push_back(fmt::format("this is timeline {0}; timeline {1} went on by itself after {2}: --timeline {1}",
                                      chosen.timeline().value, other.timeline().value, parting->ToString()));
     }
@@ -214,8 +227,9 @@ class Search {
   const MomentRequest& request_;
   pgdata::RecoveryTarget target_;
   Lsn consistent_at_;
-  std::vector<TimelineHistory> histories_;  // the oldest timeline first; never empty after FindHistories
-  TimelineId timeline_;                     // that the server is told
+  std::vector<TimelineHistory> left_before_;  // those that grew from the backup's timeline before its end
+  std::vector<TimelineHistory> histories_;    // the oldest timeline first; never empty after FindHistories
+  TimelineId timeline_;                       // that the server is told
 };
 
 }  // namespace

@@ -5,6 +5,7 @@
 //   - The edits of a new volume are durable before its diff directory is whole, and made once.
 #include "branch/branch/mounted_backup.h"
 
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -25,6 +26,7 @@
 #include "foundation/io/directory.h"
 #include "foundation/io/process.h"
 #include "postgres/pgdata/config_file.h"
+#include "postgres/pgdata/recovery_target.h"
 #include "volume/fuse/mount.h"
 #include "volume/layer/layer_directory.h"
 #include "volume/layer/volume.h"
@@ -179,6 +181,11 @@ std::string Describe(const ClusterFacts& facts) {
          " of " + when;
 }
 
+// --at as it was typed, with the timeline where one was named.
+std::string Words(const MomentRequest& at) {
+  return at.timeline ? fmt::format("{} --timeline {}", at.at, at.timeline->value) : at.at;
+}
+
 class Mounting {
  public:
   explicit Mounting(const MountRequest& request) : request_(request) {}
@@ -221,7 +228,7 @@ class Mounting {
     record_.no_wal = request_.no_wal;
     record_.layers = {kFirstLayer};
     mounted_.continued = !diff_.is_new();
-    if (request_.at) record_.at = request_.at->at;
+    if (request_.at) record_.at = Words(*request_.at);
     if (mounted_.continued) PGS_TRY(Continue(diff_.record()));
     PGS_ASSIGN(owner_, Owner(request_.user, mounted_.continued ? diff_.record().user : ""));
     record_.user = owner_.name;
@@ -232,7 +239,7 @@ class Mounting {
   Status Continue(const DiffRecord& before) {
     PGS_TRY(RequireTrusted(before));
     PGS_TRY(CheckSameOrigin(before.origin, record_.origin, request_.moved, mounted_.directory));
-    if (request_.at && request_.at->at != before.at) {
+    if (request_.at && (record_.at != before.at || pgdata::DependsOnNow(request_.at->at))) {
       return Fail(Error(ErrorCode::kInvalidArgument,
                         Quoted(mounted_.directory) + " was made " +
                             (before.at.empty() ? "without --at" : "with --at " + Quoted(before.at)) +
@@ -343,11 +350,11 @@ class Mounting {
   Status PublishDiff() {
     if (stack_.read_only) return {};
     was_dirty_ = diff_.is_dirty();
-    const DiffRecord before = diff_.record();
-    if (request_.unsafe_syncs) PGS_TRY(diff_.MarkDirty());
-    PGS_TRY(diff_.Publish(record_));
-    before_ = before;
-    return {};
+    before_ = diff_.record();
+    Status published = request_.unsafe_syncs ? diff_.MarkDirty() : Status();
+    if (published) published = diff_.Publish(record_);
+    if (!published) TakeBackPublished();
+    return published;
   }
 
   // After a start that failed. What is new is removed as a whole.

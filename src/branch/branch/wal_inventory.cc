@@ -2,16 +2,27 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
 
 namespace pgstrata::branch {
 namespace {
 
 constexpr std::string_view kWalDirectory = "pg_wal/";
 
-// How far WAL goes in it: to the last byte that is not zero of the last page that says that it belongs where it is
-// (XLogPageHeaderData: the address at byte 8).
-Result<uint64_t> WrittenBytes(const image::ImageFile& segment) {
-  constexpr uint64_t kAddressOffset = 8;
+constexpr uint64_t kAddressOffset = 8;       // XLogPageHeaderData
+constexpr uint64_t kSegmentSizeOffset = 32;  // XLogLongPageHeaderData, of a segment's first page
+
+// Where the segment `name` begins, whose size its first page says. PostgreSQL renames segments that it will use again,
+// with what they held.
+std::optional<uint64_t> BeginningOf(const std::string& name, ByteView first_page) {
+  const auto size = pgdata::WalSegmentSize::FromBytes(LoadLe<uint32_t>(first_page, kSegmentSizeOffset));
+  const auto segment = size ? pgdata::ParseSegmentName(name, *size) : std::nullopt;
+  if (!segment) return std::nullopt;
+  return pgdata::SegmentStart(segment->number, *size).value;
+}
+
+// How far WAL goes in it: to the last byte that is not zero of the last page that says that it belongs where it is.
+Result<uint64_t> WrittenBytes(const std::string& name, const image::ImageFile& segment) {
   std::array<std::byte, pgdata::kWalPageSize> page{};
   std::array<std::byte, pgdata::kWalPageSize> last{};
   uint64_t begin = 0;
@@ -19,7 +30,10 @@ Result<uint64_t> WrittenBytes(const image::ImageFile& segment) {
   for (; begin + page.size() <= segment.size(); begin += page.size()) {
     PGS_TRY(segment.ReadAt(begin, page));
     const auto address = LoadLe<uint64_t>(page, kAddressOffset);
-    if (begin == 0) first_address = address;
+    if (begin == 0) {
+      first_address = address;
+      if (BeginningOf(name, page) != address) return 0;
+    }
     if (address == 0 || address != first_address + begin) break;
     last = page;
   }
@@ -59,11 +73,10 @@ Status WalInventory::AddFarthest(const image::WalArchive& archive, const image::
   const bool known_is_whole = known.archive != nullptr && !known.partial;
   if (known_is_whole) return {};
   if (file.partial) {
-    if (known.archive != nullptr) return {};
     PGS_ASSIGN(const auto own, Open(file.name));
-    PGS_ASSIGN(const uint64_t own_bytes, WrittenBytes(*own));
+    PGS_ASSIGN(const uint64_t own_bytes, WrittenBytes(file.name, *own));
     PGS_ASSIGN(const auto archived, archive.Open(file.name));
-    PGS_ASSIGN(const uint64_t archived_bytes, WrittenBytes(*archived));
+    PGS_ASSIGN(const uint64_t archived_bytes, WrittenBytes(file.name, *archived));
     if (archived_bytes <= own_bytes) return {};
   }
   known = {.archive = &archive, .partial = file.partial};
@@ -107,7 +120,7 @@ Result<size_t> InventoryWalSource::Read(const pgdata::WalSegment& segment, uint6
   if (name != open_name_) {
     PGS_ASSIGN(open_file_, inventory_.Open(name));
     open_name_ = name;
-    used_.push_back(name);
+    if (std::ranges::find(used_, name) == used_.end()) used_.push_back(name);
   }
   if (offset >= open_file_->size()) return 0;
   const size_t count = std::min<uint64_t>(out.size(), open_file_->size() - offset);

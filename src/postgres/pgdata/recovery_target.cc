@@ -171,6 +171,16 @@ std::optional<int64_t> ParseOffset(std::string_view text) {
   return west ? -seconds : seconds;
 }
 
+// Abbreviations that PostgreSQL takes for an offset, in summer too; the time zone database has summer time under the
+// same names (src/timezone/tznames/Default).
+std::optional<int64_t> OffsetOfAbbreviation(std::string_view zone) {
+  constexpr std::array<std::pair<std::string_view, int64_t>, 4> kHours = {
+      {{"WET", 0}, {"CET", 1}, {"MET", 1}, {"EET", 2}}};
+  const auto* const found = std::ranges::find(kHours, zone, &std::pair<std::string_view, int64_t>::first);
+  if (found == kHours.end()) return std::nullopt;
+  return found->second * 3600;
+}
+
 bool IsGreenwich(std::string_view zone) {
   constexpr std::array<std::string_view, 5> kNames = {"Z", "z", "UTC", "utc", "GMT"};
   return std::ranges::find(kNames, zone) != kNames.end();
@@ -188,6 +198,7 @@ std::unexpected<Error> NoMoment(std::string_view text) {
 Result<Timestamp> Resolve(const WrittenTime& written, const std::string& default_zone, std::string_view text) {
   if (IsGreenwich(written.zone)) return written.local.AtOffset(0);
   if (const auto offset = ParseOffset(written.zone)) return written.local.AtOffset(*offset);
+  if (const auto offset = OffsetOfAbbreviation(written.zone)) return written.local.AtOffset(*offset);
   const std::string zone = written.zone.empty() ? default_zone : std::string(written.zone);
   if (!written.zone.empty() && !IsKnownZone(zone)) return NoMoment(text);
   auto time = written.local.InZone(zone);
@@ -242,6 +253,8 @@ Result<RecoveryTarget> ParseRecoveryTarget(std::string_view text, Timestamp now,
   }
   return ParseTime(text, now, zone);
 }
+
+bool DependsOnNow(std::string_view text) { return RelativePart(text).has_value(); }
 
 bool DependsOnZone(std::string_view text) {
   text = TrimWhitespace(text);

@@ -27,5 +27,7 @@ Result<RecoveryTarget> ParseRecoveryTarget(std::string_view text, Timestamp now,
 
 // Whether `text`, which parses, means another moment in another zone.
 bool DependsOnZone(std::string_view text);
+// Whether it means another moment each time: "5min ago".
+bool DependsOnNow(std::string_view text);
 
 }  // namespace pgstrata::pgdata
