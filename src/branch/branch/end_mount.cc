@@ -51,6 +51,10 @@ class MountEnd {
       }
       return Fail(std::move(error));
     }
+    PGS_ASSIGN(const bool mounted, IsMounted());
+    if (!mounted && quit.error().code() != ErrorCode::kBusy) return Fail(std::move(quit).error());  // it has ended
+    options_.warning("the process that serves " + Mountpoint() + " does not end by itself (" + quit.error().message() +
+                     ") and is killed: changes that nobody had synced may be lost");
     PGS_TRY(Kill(client.pid()));
     return CutOff();
   }
@@ -84,9 +88,16 @@ class MountEnd {
                     .WithHint("end that session, or cut it off: " + ForceHint()));
   }
 
+  // What was there before it, or was mounted there since, is not ours.
+  [[nodiscard]] Result<bool> IsMounted() const {
+    PGS_ASSIGN(const auto found, fuse::FindMount(mount_.mountpoint));
+    return found && found->device() == mount_.device();
+  }
+
   Status CutOff() {
     const auto users = worker::FindMountUsers(mount_.mountpoint);
-    PGS_TRY(fuse::Unmount(mount_.mountpoint, {.lazy = true, .abort_first = true}));
+    PGS_ASSIGN(const bool mounted, IsMounted());
+    if (mounted) PGS_TRY(fuse::Unmount(mount_.mountpoint, {.lazy = true, .abort_first = true}));
     if (!users.empty()) {
       options_.warning(worker::DescribeUse(users, "what was " + Mountpoint()) + ", with errors only");
     }

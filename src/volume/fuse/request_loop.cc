@@ -268,7 +268,10 @@ void RequestLoop::ServeRequests(Crew& crew, RequestSource& source) {
   while (!ended_) {
     const auto request = source.Next();
     if (!request && request.error() == EINTR) continue;
-    if (!request && crew.queue && !served && !IsDisconnect(request.error())) return LogRefusal(request.error());
+    if (!request && !served && source.WasRefused() && !IsDisconnect(request.error())) {
+      --crew.idle;
+      return LogRefusal(request.error());
+    }
     if (!request) return End(IsDisconnect(request.error()) ? 0 : request.error());
     served = true;
     RequestTaken(crew);

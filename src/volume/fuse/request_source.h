@@ -27,6 +27,8 @@ class RequestSource {
   // Waits for a request, or returns an errno: EINTR when a signal came, ENODEV, ECONNABORTED or ENOTCONN when the
   // connection has ended.
   virtual std::expected<Request, int> Next() = 0;
+  // Whether it was the kernel's answer to its first call: the kernel goes on by itself, without this place.
+  [[nodiscard]] virtual bool WasRefused() const { return false; }
   // The answer as libfuse has it, a fuse_out_header first: how many bytes were taken, or -1 and errno. It may reach the
   // kernel only with the next call of Next or Flush.
   virtual ssize_t Reply(iovec* parts, int count) = 0;

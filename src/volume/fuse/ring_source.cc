@@ -66,9 +66,11 @@ class RingSource final : public RequestSource {
     }
     const auto result = ring_->Wait();
     if (!result) return std::unexpected(result.error());
-    if (*result < 0) return std::unexpected(-*result);
+    refused_ = *result < 0;
+    if (refused_) return std::unexpected(-*result);
     return TakeRequest();
   }
+  [[nodiscard]] bool WasRefused() const override { return refused_; }
 
   ssize_t Reply(iovec* parts, int count) override {
     fuse_out_header header{};
@@ -156,6 +158,7 @@ class RingSource final : public RequestSource {
   const MappedMemory memory_;
   std::array<iovec, 2> places_{};
   bool begun_ = false;
+  bool refused_ = false;
   bool stays_ = false;      // on the queue's processor
   cpu_set_t everywhere_{};  // where it was allowed to run before
   uint64_t unique_ = 0;     // of the request in the place; 0: the kernel's
