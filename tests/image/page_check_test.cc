@@ -68,6 +68,17 @@ TEST(PageCheckTest, OnlyRelationsThatOutliveARestartHavePages) {
   EXPECT_FALSE(FirstBlockOf("base/5/pg_filenode.map"));
 }
 
+TEST(PageCheckTest, MapsThatAServerMakesAnewAreNotRefusedAndMayBeTorn) {
+  EXPECT_TRUE(FirstBlockToRefuseOf("base/5/16384"));
+  EXPECT_FALSE(FirstBlockToRefuseOf("base/5/16384_vm"));
+  EXPECT_FALSE(FirstBlockToRefuseOf("base/5/16384_fsm"));
+  const PageRules online{.checksums = true, .torn_from = Lsn{100}, .torn_until = Lsn{200}};
+  EXPECT_EQ(RulesOf("base/5/16384_vm", online).torn_from, Lsn{0});
+  EXPECT_FALSE(RulesOf("base/5/16384_vm", online).torn_until);
+  EXPECT_EQ(RulesOf("base/5/16384", online).torn_from, Lsn{100});
+  EXPECT_FALSE(RulesOf("base/5/16384_vm", {.checksums = true}).torn_from) << "a stopped cluster's are right";
+}
+
 TEST(PageCheckTest, ACheckedFileFailsTheReadsThatNeedADamagedPage) {
   std::vector<std::byte> content;
   for (uint64_t block = 0; block < 4; ++block) {

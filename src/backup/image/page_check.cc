@@ -20,6 +20,11 @@ bool MayBeTorn(ByteView page, const PageRules& rules) {
   return lsn >= *rules.torn_from && (!rules.torn_until || lsn <= *rules.torn_until);
 }
 
+bool IsMapOfPages(std::string_view path) {
+  const auto relation = pgdata::ParseRelationPath(path);
+  return relation && (relation->fork == pgdata::Fork::kFreeSpaceMap || relation->fork == pgdata::Fork::kVisibilityMap);
+}
+
 }  // namespace
 
 std::optional<BadPage> CheckPage(ByteView page, uint32_t block, uint64_t in_fork, const PageRules& rules) {
@@ -32,6 +37,17 @@ std::optional<uint64_t> FirstBlockOf(std::string_view path) {
   const auto relation = pgdata::ParseRelationPath(path);
   if (!relation || relation->temporary_backend) return std::nullopt;
   return relation->FirstBlock(kBlocksPerSegment);
+}
+
+std::optional<uint64_t> FirstBlockToRefuseOf(std::string_view path) {
+  return IsMapOfPages(path) ? std::nullopt : FirstBlockOf(path);
+}
+
+PageRules RulesOf(std::string_view path, PageRules rules) {
+  if (!rules.torn_from || !IsMapOfPages(path)) return rules;
+  rules.torn_from = Lsn{0};
+  rules.torn_until = std::nullopt;
+  return rules;
 }
 
 std::vector<BadPage> DamagedPages(std::vector<BadPage> bad, bool content_is_right) {

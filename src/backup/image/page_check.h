@@ -33,6 +33,12 @@ std::optional<BadPage> CheckPage(ByteView page, uint32_t block, uint64_t in_fork
 // The first block of a relation's segment file in its fork; nothing for files that have no pages, or whose pages no
 // restart ever reads (temporary relations).
 std::optional<uint64_t> FirstBlockOf(std::string_view path);
+// The same for a reader that refuses damaged pages: nothing for free space maps and visibility maps. A server makes
+// their damaged pages anew, and writes them without the WAL that would mend a torn one; an error of the read would end
+// it.
+std::optional<uint64_t> FirstBlockToRefuseOf(std::string_view path);
+// `rules` as they are for the file at `path`: any page of such a map may be torn, unless the cluster was stopped.
+PageRules RulesOf(std::string_view path, PageRules rules);
 
 // Those of `bad` that are damaged. `content_is_right`: what is read is known to be what was backed up, so that a page
 // that may be torn was torn then. Otherwise it may also be what is damaged: it is named where nothing else is.

@@ -66,8 +66,9 @@ bool AreOfOneCluster(const std::vector<ListedBackup>& backups) {
   std::optional<uint64_t> first;
   for (const auto& backup : backups) {
     if (!backup.facts) continue;
-    if (first && *first != backup.facts->system_identifier) return false;
-    first = backup.facts->system_identifier;
+    const uint64_t identifier = backup.facts->system_identifier;
+    if (first && (*first != identifier || identifier == 0)) return false;  // 0: it is not known
+    first = identifier;
   }
   return first.has_value();
 }

@@ -32,10 +32,16 @@ std::optional<uint64_t> SizeOf(const std::string& path) {
   return walked ? std::optional(bytes) : std::nullopt;
 }
 
+std::optional<Error> ChainProblemOf(const incremental::ListedBackup& backup,
+                                    const std::vector<incremental::ListedBackup>& listed) {
+  const auto chain = incremental::FindChain(*backup.facts, backup.path, listed);
+  return chain ? std::nullopt : std::optional(chain.error());
+}
+
 std::optional<Error> ProblemOf(const incremental::ListedBackup& backup,
                                const std::vector<incremental::ListedBackup>& listed) {
   if (!backup.facts) return Error(ErrorCode::kInvalidArgument, backup.problem);
-  if (const auto chain = incremental::FindChain(*backup.facts, backup.path, listed); !chain) return chain.error();
+  if (auto problem = ChainProblemOf(backup, listed)) return problem;
   const auto image = incremental::OpenBackup(backup.path);
   if (!image) return image.error();
   const std::string first = "pg_wal/" + backup.facts->label.start_wal_file;
@@ -55,11 +61,10 @@ std::string ParentOf(const incremental::ListedBackup& backup, const std::vector<
 
 ListedSnapshot Snapshot(const incremental::ListedBackup& backup, const std::vector<incremental::ListedBackup>& listed) {
   ListedSnapshot snapshot{.name = NameOf(backup.path), .kind = {}, .source = backup.path};
-  if (!backup.facts && IsCompressed(backup.path)) {  // it opens by itself, and nobody knows here what it is
-    snapshot.status = "compressed";
-    return snapshot;
-  }
-  snapshot.problem = ProblemOf(backup, listed);
+  const bool compressed = IsCompressed(backup.path);  // it opens by itself, and less is known here of it
+  if (compressed) snapshot.status = "compressed";
+  if (compressed && !backup.facts) return snapshot;
+  snapshot.problem = compressed ? ChainProblemOf(backup, listed) : ProblemOf(backup, listed);
   snapshot.stored_bytes = SizeOf(backup.path);
   if (!backup.facts) return snapshot;
   const auto& label = backup.facts->label;
@@ -68,7 +73,7 @@ ListedSnapshot Snapshot(const incremental::ListedBackup& backup, const std::vect
   snapshot.start_time = label.start_time;
   snapshot.start_lsn = label.start.ToString();
   snapshot.timeline = label.start_timeline.value;
-  snapshot.version = std::to_string(backup.facts->major_version);
+  if (backup.facts->major_version != 0) snapshot.version = std::to_string(backup.facts->major_version);
   snapshot.note = label.label;
   if (backup.facts->is_full()) snapshot.bytes = snapshot.stored_bytes;
   return snapshot;

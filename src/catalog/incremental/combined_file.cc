@@ -123,7 +123,7 @@ std::unique_ptr<image::ImageFile> MakeCutFile(std::unique_ptr<image::ImageFile> 
 Result<std::unique_ptr<image::ImageFile>> OpenCombinedFile(std::shared_ptr<const ChainFiles> files, std::string path) {
   PGS_ASSIGN(const auto map, files->Map(path));
   auto combined = std::make_unique<CombinedFile>(files, path, map);
-  const auto first_in_fork = image::FirstBlockOf(path);
+  const auto first_in_fork = image::FirstBlockToRefuseOf(path);
   if (!first_in_fork || !files->chain().back().facts.data_checksums) return combined;
   return image::MakePageCheckedFile(
       std::move(combined), std::move(path), *first_in_fork, [files, map](uint32_t block) -> image::PageOrigin {

@@ -191,7 +191,7 @@ Result<std::unique_ptr<image::ImageFile>> CombinedImage::OpenPlain(std::string_v
   }
   if (!file || !HoldsIncrementals(SplitLast(path).first)) return file;
   const auto& facts = files_->chain().back().facts;
-  if (const auto first_in_fork = image::FirstBlockOf(path); first_in_fork && facts.data_checksums) {
+  if (const auto first_in_fork = image::FirstBlockToRefuseOf(path); first_in_fork && facts.data_checksums) {
     const image::PageOrigin newest{.backup = name(), .rules = facts.page_rules()};
     *file = image::MakePageCheckedFile(*std::move(file), std::string(path), *first_in_fork,
                                        [newest](uint32_t) { return newest; });

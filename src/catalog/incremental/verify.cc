@@ -101,8 +101,10 @@ class FileCheck {
   // False where the head of an INCREMENTAL file says that nothing in it can be read.
   bool FindLayout(const image::ImageFile& file) {
     const auto combined = CombinedPath(path_);
-    const auto first = image::FirstBlockOf(combined ? *combined : path_);
+    const std::string& shown = combined ? *combined : path_;
+    const auto first = image::FirstBlockOf(shown);
     if (!first) return true;
+    page_rules_ = image::RulesOf(shown, rules_);
     layout_ = PageLayout{.first_in_fork = *first, .header = {}};
     if (!combined) return true;
     auto header = ReadIncrementalHeader(file);
@@ -150,7 +152,8 @@ class FileCheck {
       const auto block = layout_->BlockAt(offset + at);
       if (!block) continue;
       ++pages_;
-      auto problem = image::CheckPage(bytes.subspan(at, kPageSize), *block, layout_->first_in_fork + *block, rules_);
+      auto problem =
+          image::CheckPage(bytes.subspan(at, kPageSize), *block, layout_->first_in_fork + *block, page_rules_);
       if (problem) bad_.push_back(*std::move(problem));
     }
   }
@@ -161,6 +164,7 @@ class FileCheck {
 
   const image::Image& backup_;
   const image::PageRules& rules_;
+  image::PageRules page_rules_;  // of the file that is looked at
   const VerifyOptions& options_;
   Findings& findings_;
   std::string path_;

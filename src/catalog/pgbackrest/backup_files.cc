@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <atomic>
 #include <cstring>
 #include <optional>
 #include <string_view>
@@ -190,7 +189,6 @@ class StreamFile final : public BackupFile {
     std::array<std::byte, 1> last{};
     auto read = IsKnownToBeRight() ? Status() : cache_->ReadAt(decoded_, size() - 1, last);
     if (read) {
-      is_right_ = true;
       read = cache_->ReadAt(decoded_, offset, out);
       return read ? Status() : Failed(std::move(read).error(), offset);
     }
@@ -201,10 +199,8 @@ class StreamFile final : public BackupFile {
   }
 
  private:
-  [[nodiscard]] bool IsKnownToBeRight() const {
-    if (!is_right_ && cache_->Holds(decoded_.key)) is_right_ = true;
-    return is_right_;
-  }
+  // Asked each time: what was decoded whole may have made room for others since.
+  [[nodiscard]] bool IsKnownToBeRight() const { return cache_->Holds(decoded_.key); }
 
   // Before all of it is decoded: whether `out` was filled with pages that prove themselves.
   [[nodiscard]] bool ReadProven(uint64_t offset, MutableBytes out) const {
@@ -223,7 +219,6 @@ class StreamFile final : public BackupFile {
 
   const std::shared_ptr<image::DecodedCache> cache_;
   const image::DecodedContent decoded_;
-  mutable std::atomic<bool> is_right_ = false;
 };
 
 }  // namespace

@@ -105,7 +105,7 @@ Result<std::unique_ptr<image::ImageFile>> BackupImage::Open(std::string_view pat
 // Of a file that is stored as it is, only all of it has a checksum: pages are compared with their own, and what has no
 // pages is read whole where it is small.
 Result<std::unique_ptr<image::ImageFile>> BackupImage::OpenStored(const ManifestFile& file) const {
-  const auto first_in_fork = image::FirstBlockOf(ImagePathOf(file.name));
+  const auto first_in_fork = image::FirstBlockToRefuseOf(ImagePathOf(file.name));
   if (!first_in_fork && file.size <= kSmall) return MakeSmallFile(content_, small_, file);
   auto stored = MakePlainFile(content_, file);
   if (!first_in_fork || !file.checksum_page || file.has_page_errors) return stored;

@@ -24,7 +24,7 @@ class FileCheck {
             image::Findings& findings)
       : content_(content),
         file_(file),
-        rules_(rules),
+        rules_(image::RulesOf(ImagePathOf(file.name), rules)),
         findings_(findings),
         first_in_fork_(image::FirstBlockOf(ImagePathOf(file.name))) {
     rules_.checksums = rules.checksums || file.checksum_page;

@@ -14,6 +14,7 @@
 #include "catalog/probackup/layer_index.h"
 #include "catalog/probackup/page_record.h"
 #include "catalog/probackup/plain_file.h"
+#include "catalog/probackup/reader_lock.h"
 #include "foundation/base/parallel.h"
 #include "foundation/base/text.h"
 #include "foundation/io/directory.h"
@@ -85,8 +86,8 @@ class FileVerification {
     const auto first = entry_.external == 0 && !entry_.is_cfs ? image::FirstBlockOf(entry_.path) : std::nullopt;
     if (!first) return;
     const BackupControl& control = backup_.control();
-    const image::PageRules rules{
-        .checksums = control.data_checksums, .torn_from = control.start, .torn_until = control.stop};
+    const auto rules = image::RulesOf(
+        entry_.path, {.checksums = control.data_checksums, .torn_from = control.start, .torn_until = control.stop});
     for (size_t at = 0; at + kPageBytes <= bytes.size(); at += kPageBytes) {
       const auto block = static_cast<uint32_t>((offset + at) / kPageBytes);
       ++pages_;
@@ -239,7 +240,12 @@ void FindLost(const FileTree& tree, uint32_t number, const std::string& path, co
 
 Result<Verified> VerifyChain(const std::string& directory, bool force, const VerifyOptions& options,
                              const std::function<void(const Damage&)>& report) {
-  PGS_ASSIGN(const auto backups, FindChain(directory, force));
+  PGS_ASSIGN(auto backups, FindChain(directory, force));
+  std::vector<std::string> directories;
+  directories.reserve(backups.size());
+  for (const auto& backup : backups) directories.push_back(backup->path());
+  PGS_ASSIGN(const auto lock, ReaderLock::Take(std::move(directories)));
+  PGS_ASSIGN(backups, FindChain(directory, force));  // as it is now that nobody changes it
   Findings findings(report);
   Verified verified = ChainVerification(backups, findings).Run(options);
   if (const auto chain = Chain::Open(directory, force)) {  // where not, a list is damaged, which is told
