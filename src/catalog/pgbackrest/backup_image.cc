@@ -11,6 +11,7 @@
 #include "backup/image/buffer_file.h"
 #include "backup/image/page_checked_file.h"
 #include "catalog/pgbackrest/backup_files.h"
+#include "foundation/base/parallel.h"
 #include "foundation/base/text.h"
 #include "foundation/codec/sha256.h"
 #include "foundation/io/process.h"
@@ -161,25 +162,16 @@ Status BackupImage::DecodeAll(const image::DecodeProgress& progress) const {
     return true;
   });
   std::ranges::sort(streams, std::ranges::greater(), &ManifestFile::size);
-  std::atomic<size_t> next = 0;
+  std::atomic<bool> failed = false;
   std::mutex mutex;
   Status result;  // guarded by mutex: the first failure
-  const auto work = [&] {
-    for (size_t number = next++; number < streams.size(); number = next++) {
-      const auto decoded = DecodeWhole(*streams[number], progress);
-      if (decoded) continue;
-      const std::lock_guard lock(mutex);
-      if (result) result = decoded;
-      next = streams.size();
-    }
-  };
-  {
-    std::vector<std::jthread> others;
-    for (unsigned i = 1; i < std::min<size_t>(std::thread::hardware_concurrency(), streams.size()); ++i) {
-      others.emplace_back(work);
-    }
-    work();
-  }
+  ForEachInParallel(streams.size(), std::thread::hardware_concurrency(), [&](size_t number) {
+    const auto decoded = failed ? Status() : DecodeWhole(*streams[number], progress);
+    if (decoded) return;
+    failed = true;
+    const std::lock_guard lock(mutex);
+    if (result) result = decoded;
+  });
   return result;
 }
 

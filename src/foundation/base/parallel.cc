@@ -2,8 +2,11 @@
 
 #include <algorithm>
 #include <atomic>
+#include <system_error>
 #include <thread>
 #include <vector>
+
+#include "foundation/base/log.h"
 
 namespace pgstrata {
 
@@ -13,7 +16,11 @@ void ForEachInParallel(size_t count, unsigned threads, const std::function<void(
     for (size_t i = next++; i < count; i = next++) work(i);
   };
   std::vector<std::jthread> others;
-  for (size_t i = 1; i < std::min<size_t>(threads, count); ++i) others.emplace_back(run);
+  try {
+    for (size_t i = 1; i < std::min<size_t>(threads, count); ++i) others.emplace_back(run);
+  } catch (const std::system_error& problem) {
+    log::Debug("the work is done by {} threads, no more can be had: {}", others.size() + 1, problem.what());
+  }
   run();
 }
 

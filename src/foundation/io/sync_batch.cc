@@ -1,20 +1,15 @@
 #include "foundation/io/sync_batch.h"
 
-#include <algorithm>
-#include <atomic>
-#include <memory>
-#include <system_error>
-#include <thread>
 #include <utility>
 
-#include "foundation/base/log.h"
+#include "foundation/base/parallel.h"
 #include "foundation/io/directory.h"
 
 namespace pgstrata::io {
 namespace {
 
 constexpr size_t kMostWaiting = 64;
-constexpr size_t kThreads = 12;
+constexpr unsigned kThreads = 12;
 
 }  // namespace
 
@@ -55,25 +50,13 @@ Status SyncBatch::Run() {
 }
 
 Status SyncBatch::RunBeside(Syncs syncs) {
-  std::atomic<size_t> next = 0;
   std::mutex failing;
   Status result;
-  const auto work = [&] {
-    for (size_t i = next++; i < syncs.size(); i = next++) {
-      auto status = syncs[i]();
-      const std::scoped_lock lock(failing);
-      if (!status && result) result = std::move(status);
-    }
-  };
-  {
-    std::vector<std::jthread> threads;
-    try {
-      for (size_t i = 1; i < std::min(kThreads, syncs.size()); ++i) threads.emplace_back(work);
-    } catch (const std::system_error& problem) {
-      log::Debug("what is synced waits for {} threads, no more can be had: {}", threads.size() + 1, problem.what());
-    }
-    work();
-  }
+  ForEachInParallel(syncs.size(), kThreads, [&](size_t i) {
+    auto status = syncs[i]();
+    const std::scoped_lock lock(failing);
+    if (!status && result) result = std::move(status);
+  });
   return result;
 }
 
