@@ -15,12 +15,7 @@
 namespace pgstrata::probackup {
 
 Result<std::unique_ptr<Backup>> Backup::Open(const OpenRequest& request) {
-  // The lock comes first: what is read under it stays.
-  PGS_ASSIGN(const auto backups, FindChain(request.directory, request.force));
-  std::vector<std::string> directories;
-  directories.reserve(backups.size());
-  for (const auto& backup : backups) directories.push_back(backup->path());
-  PGS_ASSIGN(std::shared_ptr<ReaderLock> lock, ReaderLock::Take(std::move(directories)));
+  PGS_ASSIGN(std::shared_ptr<ReaderLock> lock, LockChain(request.directory, request.force));
   PGS_ASSIGN(auto chain, Chain::Open(request.directory, request.force));
   auto reader = std::make_shared<ChainReader>(std::move(chain));
   return std::unique_ptr<Backup>(new Backup(std::move(reader), std::move(lock), request.name));

@@ -58,6 +58,14 @@ Result<std::vector<std::unique_ptr<BackupDirectory>>> FindChain(const std::strin
   return Fail(ErrorCode::kCorrupt, fmt::format("the parents of {} lead to no full backup", backups.front()->Name()));
 }
 
+Result<std::unique_ptr<ReaderLock>> LockChain(const std::string& directory, bool force) {
+  PGS_ASSIGN(const auto backups, FindChain(directory, force));
+  std::vector<std::string> directories;
+  directories.reserve(backups.size());
+  for (const auto& backup : backups) directories.push_back(backup->path());
+  return ReaderLock::Take(std::move(directories));
+}
+
 Result<std::shared_ptr<const Chain>> Chain::Open(const std::string& directory, bool force) {
   std::shared_ptr<Chain> chain(new Chain);
   PGS_ASSIGN(chain->backups_, FindChain(directory, force));

@@ -10,6 +10,7 @@
 
 #include "catalog/probackup/backup_directory.h"
 #include "catalog/probackup/file_tree.h"
+#include "catalog/probackup/reader_lock.h"
 #include "foundation/base/error.h"
 
 namespace pgstrata::probackup {
@@ -37,6 +38,10 @@ class Chain {
   std::map<uint32_t, FileTree> trees_;
   FileTree empty_;
 };
+
+// Registers with the backups of a chain: what is read of them from then on stays. The errors of Chain::Open, and of
+// ReaderLock::Take.
+Result<std::unique_ptr<ReaderLock>> LockChain(const std::string& directory, bool force);
 
 // The directories of the backups of a chain, the newest first, without reading their lists. The errors of Chain::Open.
 Result<std::vector<std::unique_ptr<BackupDirectory>>> FindChain(const std::string& directory, bool force);

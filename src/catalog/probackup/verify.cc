@@ -14,7 +14,6 @@
 #include "catalog/probackup/layer_index.h"
 #include "catalog/probackup/page_record.h"
 #include "catalog/probackup/plain_file.h"
-#include "catalog/probackup/reader_lock.h"
 #include "foundation/base/parallel.h"
 #include "foundation/base/text.h"
 #include "foundation/io/directory.h"
@@ -240,12 +239,8 @@ void FindLost(const FileTree& tree, uint32_t number, const std::string& path, co
 
 Result<Verified> VerifyChain(const std::string& directory, bool force, const VerifyOptions& options,
                              const std::function<void(const Damage&)>& report) {
-  PGS_ASSIGN(auto backups, FindChain(directory, force));
-  std::vector<std::string> directories;
-  directories.reserve(backups.size());
-  for (const auto& backup : backups) directories.push_back(backup->path());
-  PGS_ASSIGN(const auto lock, ReaderLock::Take(std::move(directories)));
-  PGS_ASSIGN(backups, FindChain(directory, force));  // as it is now that nobody changes it
+  PGS_ASSIGN(const auto lock, LockChain(directory, force));
+  PGS_ASSIGN(const auto backups, FindChain(directory, force));
   Findings findings(report);
   Verified verified = ChainVerification(backups, findings).Run(options);
   if (const auto chain = Chain::Open(directory, force)) {  // where not, a list is damaged, which is told
