@@ -7,6 +7,7 @@
 #include <string_view>
 #include <utility>
 
+#include "backup/image/page_check.h"
 #include "foundation/base/text.h"
 #include "postgres/pgdata/page.h"
 
@@ -15,20 +16,12 @@ namespace {
 
 constexpr uint64_t kPage = pgdata::kPageSize;
 
-// The number of the file's first block in its fork: "16384.2" is the third segment. Of another size than this, pages
-// seem to be wrong, and are answered late.
-uint64_t FirstBlockOf(std::string_view name) {
-  constexpr uint64_t kBlocksOfSegment = 131'072;
-  const std::string_view last = SplitLast(name).second;
-  const size_t dot = last.find('.');
-  const auto segment = dot == std::string_view::npos ? std::optional<uint64_t>(0) : ParseDecimal(last.substr(dot + 1));
-  return std::min<uint64_t>(segment.value_or(0), UINT32_MAX / kBlocksOfSegment) * kBlocksOfSegment;
-}
-
 class BackupFile : public image::ImageFile {
  public:
   BackupFile(std::shared_ptr<const StoredContent> content, const ManifestFile& file)
-      : content_(std::move(content)), file_(file) {}
+      : content_(std::move(content)),
+        file_(file),
+        first_in_fork_(image::FirstBlockOf(ImagePathOf(file.name)).value_or(0)) {}
 
   [[nodiscard]] uint64_t size() const override { return file_.size; }
 
@@ -45,7 +38,7 @@ class BackupFile : public image::ImageFile {
 
   // Whether `page` (kPage bytes at `begin`) can be nothing but what was backed up. A page of zeros proves nothing.
   [[nodiscard]] bool IsProven(uint64_t begin, ByteView page) const {
-    const uint64_t block = FirstBlockOf(file_.name) + begin / kPage;
+    const uint64_t block = first_in_fork_ + begin / kPage;
     return page.size() == kPage && !pgdata::IsNew(page) &&
            pgdata::VerifyPage(page, {static_cast<uint32_t>(block)}, true).has_value();
   }
@@ -71,6 +64,7 @@ class BackupFile : public image::ImageFile {
  private:
   const std::shared_ptr<const StoredContent> content_;
   const ManifestFile& file_;
+  const uint64_t first_in_fork_;
 };
 
 class BlockFile final : public BackupFile {
