@@ -14,15 +14,15 @@ namespace {
 
 std::string NameOf(const std::string& path) { return std::string(SplitLast(path).second); }
 
+using Opened = Result<std::unique_ptr<image::Image>>;
+
 // Whether the archives of a backup in tar format have to be decoded before they are read.
-bool IsCompressed(const std::string& path) {
-  const auto image = incremental::OpenBackup(path);
+bool IsCompressed(const Opened& image, const std::string& path) {
   return !image && image.error().code() == ErrorCode::kUnsupported && image::HoldsTarBackup(path);
 }
 
 // Of all files, as they lie there.
-std::optional<uint64_t> SizeOf(const std::string& path) {
-  const auto image = incremental::OpenBackup(path);
+std::optional<uint64_t> SizeOf(const Opened& image) {
   if (!image) return std::nullopt;
   uint64_t bytes = 0;
   const auto walked = image::Walk(**image, "", [&bytes](const std::string&, const image::Entry& entry) -> Status {
@@ -38,11 +38,10 @@ std::optional<Error> ChainProblemOf(const incremental::ListedBackup& backup,
   return chain ? std::nullopt : std::optional(chain.error());
 }
 
-std::optional<Error> ProblemOf(const incremental::ListedBackup& backup,
+std::optional<Error> ProblemOf(const incremental::ListedBackup& backup, const Opened& image,
                                const std::vector<incremental::ListedBackup>& listed) {
   if (!backup.facts) return Error(ErrorCode::kInvalidArgument, backup.problem);
   if (auto problem = ChainProblemOf(backup, listed)) return problem;
-  const auto image = incremental::OpenBackup(backup.path);
   if (!image) return image.error();
   const std::string first = "pg_wal/" + backup.facts->label.start_wal_file;
   const auto wal = image::FollowLinks(**image, first);
@@ -61,11 +60,12 @@ std::string ParentOf(const incremental::ListedBackup& backup, const std::vector<
 
 ListedSnapshot Snapshot(const incremental::ListedBackup& backup, const std::vector<incremental::ListedBackup>& listed) {
   ListedSnapshot snapshot{.name = NameOf(backup.path), .kind = {}, .source = backup.path};
-  const bool compressed = IsCompressed(backup.path);  // it opens by itself, and less is known here of it
+  const auto image = incremental::OpenBackup(backup.path);
+  const bool compressed = IsCompressed(image, backup.path);  // it opens by itself, and less is known here of it
   if (compressed) snapshot.status = "compressed";
   if (compressed && !backup.facts) return snapshot;
-  snapshot.problem = compressed ? ChainProblemOf(backup, listed) : ProblemOf(backup, listed);
-  snapshot.stored_bytes = SizeOf(backup.path);
+  snapshot.problem = compressed ? ChainProblemOf(backup, listed) : ProblemOf(backup, image, listed);
+  snapshot.stored_bytes = SizeOf(image);
   if (!backup.facts) return snapshot;
   const auto& label = backup.facts->label;
   snapshot.kind = backup.facts->is_full() ? "full" : "incr";
