@@ -223,8 +223,6 @@ Status RequireLocal(const ConfiguredRepository& repository) {
                   .WithHint("this version opens repositories that are directories of this machine"));
 }
 
-using Opened = PgbackrestBackup;
-
 std::vector<BackupEnd> EndsOf(const std::vector<pgbackrest::BackupRecord>& backups) {
   std::vector<BackupEnd> ends;
   for (const auto& backup : backups) {
@@ -235,8 +233,8 @@ std::vector<BackupEnd> EndsOf(const std::vector<pgbackrest::BackupRecord>& backu
   return ends;
 }
 
-Result<Opened> OpenPlace(const Place& place, const SourceRequest& request) {
-  Opened opened;
+Result<PgbackrestBackup> OpenPlace(const Place& place, const SourceRequest& request) {
+  PgbackrestBackup opened;
   PGS_ASSIGN(opened.repository, OpenRepository(place, request));
   opened.label = place.label;
   if (!opened.label.empty()) return opened;
@@ -257,7 +255,8 @@ Result<Opened> OpenPlace(const Place& place, const SourceRequest& request) {
 }
 
 // The first of the stanza's repositories that has the backup. An error of the last one tried says why there is none.
-Result<Opened> OpenConfigured(const std::string& stanza, const std::string& label, const SourceRequest& request) {
+Result<PgbackrestBackup> OpenConfigured(const std::string& stanza, const std::string& label,
+                                        const SourceRequest& request) {
   PGS_ASSIGN(const std::string text, ReadConfiguration());
   PGS_ASSIGN(const auto repositories, Configured(text, stanza));
   std::optional<Error> problem;
@@ -292,11 +291,12 @@ std::string DirectoryOf(const Repository& repository, const std::string& label) 
   return JoinPath(repository.root(), "backup/" + repository.stanza() + '/' + label);
 }
 
-Result<Opened> OpenOneOf(const SeveralBackups& several, const std::string& typed, const SourceRequest& request) {
+Result<PgbackrestBackup> OpenOneOf(const SeveralBackups& several, const std::string& typed,
+                                   const SourceRequest& request) {
   if (request.newest_before && several.stanzas.size() == 1) {
     return OpenPlace({.root = several.root, .stanza = several.stanzas.front(), .label = {}, .passphrase = {}}, request);
   }
-  std::vector<Opened> candidates;
+  std::vector<PgbackrestBackup> candidates;
   std::vector<std::string> lines;
   for (const auto& stanza : several.stanzas) {
     const Place place{.root = several.root, .stanza = stanza, .label = {}, .passphrase = {}};
