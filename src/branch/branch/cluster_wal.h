@@ -13,6 +13,9 @@
 
 namespace pgstrata::branch {
 
+// What a reader accepts of it: WAL of that cluster only.
+pgdata::WalReaderOptions WalOptionsOf(const ClusterFacts& facts);
+
 // For one thread. `image` and `archives` outlive it.
 class ClusterWal {
  public:

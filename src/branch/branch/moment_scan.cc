@@ -9,8 +9,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 
+#include "branch/branch/cluster_wal.h"
 #include "branch/branch/replayed_tablespaces.h"
 #include "foundation/base/text.h"
 #include "postgres/pgdata/pg_time.h"
@@ -23,12 +23,6 @@ using Kind = pgdata::RecoveryTarget::Kind;
 
 // How far one looks behind the target.
 constexpr uint64_t kLookAhead = 32ULL << 20;
-
-pgdata::WalReaderOptions OptionsFor(const ClusterFacts& facts) {
-  return {.major_version = facts.major_version,
-          .segment_size = facts.control.wal_segment_size,
-          .system_identifier = facts.control.system_identifier};
-}
 
 void TakeLarger(pgdata::ParameterChange& to, const pgdata::ParameterChange& from) {
   to.max_connections = std::max(to.max_connections, from.max_connections);
@@ -59,7 +53,7 @@ class Scan {
         target_(target),
         size_(facts.control.wal_segment_size),
         source_(inventory, size_),
-        reader_(source_, history, OptionsFor(facts)) {
+        reader_(source_, history, WalOptionsOf(facts)) {
     found_.consistent_at = consistent_at;
     if (!facts.label) found_.consistent_time = facts.control.checkpoint.time;
   }
@@ -120,11 +114,8 @@ class Scan {
   // A server makes segments in its pg_wal before it writes them: these begin with what they were before.
   [[nodiscard]] bool IsWritten(const std::string& name, const pgdata::WalSegment& segment) const {
     if (inventory_.PlaceOf(name).archive != nullptr) return true;
-    constexpr uint64_t kAddressOffset = 8;
-    std::array<std::byte, sizeof(uint64_t)> address{};
     const auto file = inventory_.Open(name);
-    return file && (*file)->ReadAt(kAddressOffset, address) &&
-           LoadLe<uint64_t>(address, 0) == pgdata::SegmentStart(segment.number, size_).value;
+    return file && BeginsAt(**file, pgdata::SegmentStart(segment.number, size_)).value_or(false);
   }
 
   // Replays a record, or finds that the target stops before it.
@@ -240,7 +231,7 @@ Result<Lsn> FindConsistency(const WalInventory& inventory, const ClusterFacts& f
   if (written_at) return *written_at;
   PGS_ASSIGN(auto history, inventory.History(facts.timeline));
   InventoryWalSource source(inventory, facts.control.wal_segment_size);
-  pgdata::WalReader reader(source, std::move(history), OptionsFor(facts));
+  pgdata::WalReader reader(source, std::move(history), WalOptionsOf(facts));
   return pgdata::FindBackupEnd(reader, facts.redo, facts.label->start);
 }
 

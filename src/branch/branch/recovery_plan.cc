@@ -119,6 +119,13 @@ void CollectHistories(const WalInventory& inventory, TimelineId newest, Recovery
   }
 }
 
+Status AddArchived(image::ImageWithFiles& image, const std::string& path, const WalFromArchive& wal,
+                   pgdata::WalSegmentSize segment_size) {
+  return image.Add(
+      path, [archive = wal.archive, name = wal.name] { return archive->Open(name); },
+      wal.whole_segment ? std::optional(segment_size.bytes()) : std::nullopt);
+}
+
 }  // namespace
 
 // A stopped cluster needs its last checkpoint record still.
@@ -164,9 +171,7 @@ Result<std::shared_ptr<const image::Image>> WithWal(std::shared_ptr<const image:
   if (plan.from_archives.empty()) return image;
   auto combined = std::make_shared<image::ImageWithFiles>(std::move(image));
   for (const auto& wal : plan.from_archives) {
-    PGS_TRY(combined->Add(
-        JoinPath("pg_wal", wal.name), [archive = wal.archive, name = wal.name] { return archive->Open(name); },
-        wal.whole_segment ? std::optional(segment_size.bytes()) : std::nullopt));
+    PGS_TRY(AddArchived(*combined, JoinPath("pg_wal", wal.name), wal, segment_size));
   }
   return combined;
 }
@@ -182,9 +187,7 @@ Result<std::shared_ptr<const image::Image>> WithReplayedWal(std::shared_ptr<cons
     if (archived == plan.from_archives.end()) {
       PGS_TRY(combined->Add(path, [image, name] { return image->Open(JoinPath("pg_wal", name)); }));
     } else {
-      PGS_TRY(combined->Add(
-          path, [archive = archived->archive, name] { return archive->Open(name); },
-          archived->whole_segment ? std::optional(segment_size.bytes()) : std::nullopt));
+      PGS_TRY(AddArchived(*combined, path, *archived, segment_size));
     }
   }
   return combined;

@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <memory>
 
 #include "backup/image/native_file.h"
@@ -31,15 +30,6 @@ Status CopyRange(const image::ImageFile& from, io::File& to, uint64_t begin, uin
     offset = from.NextData(offset + piece.size());
   }
   return {};
-}
-
-// XLogPageHeaderData: magic 2, info 2, timeline 4, page address 8.
-Result<bool> BeginsAt(const image::ImageFile& segment, Lsn start) {
-  constexpr uint64_t kAddressOffset = 8;
-  std::array<std::byte, 2 * sizeof(uint64_t)> header{};
-  if (segment.size() < header.size()) return false;
-  PGS_TRY(segment.ReadAt(0, header));
-  return LoadLe<uint64_t>(header, kAddressOffset) == start.value;
 }
 
 class Copying {

@@ -115,6 +115,13 @@ std::vector<std::string> WalInventory::Segments() const {
   return names;
 }
 
+Result<bool> BeginsAt(const image::ImageFile& segment, Lsn start) {
+  std::array<std::byte, kAddressOffset + sizeof(uint64_t)> header{};
+  if (segment.size() < header.size()) return false;
+  PGS_TRY(segment.ReadAt(0, header));
+  return LoadLe<uint64_t>(header, kAddressOffset) == start.value;
+}
+
 Result<size_t> InventoryWalSource::Read(const pgdata::WalSegment& segment, uint64_t offset, MutableBytes out) {
   const std::string name = pgdata::SegmentName(segment, segment_size_);
   if (name != open_name_) {

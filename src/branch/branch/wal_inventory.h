@@ -56,6 +56,9 @@ class WalInventory {
   std::map<std::string, Place> places_;
 };
 
+// Whether the segment says that it begins at `start`: one that PostgreSQL renamed, to use it again, says what it was.
+Result<bool> BeginsAt(const image::ImageFile& segment, Lsn start);
+
 // The inventory as WalReader wants it.
 class InventoryWalSource final : public pgdata::WalSource {
  public:
