@@ -14,6 +14,7 @@
 #include "volume/fuse/mount.h"
 #include "volume/worker/control_client.h"
 #include "volume/worker/mount_users.h"
+#include "volume/worker/start.h"
 
 namespace pgstrata::branch {
 namespace {
@@ -51,7 +52,8 @@ class MountEnd {
       }
       return Fail(std::move(error));
     }
-    PGS_ASSIGN(const bool mounted, IsMounted());
+    PGS_ASSIGN(const auto found, fuse::FindMount(mount_.mountpoint));
+    const bool mounted = found && found->device() == mount_.device();
     if (!mounted && quit.error().code() != ErrorCode::kBusy) return Fail(std::move(quit).error());  // it has ended
     options_.warning("the process that serves " + Mountpoint() + " does not end by itself (" + quit.error().message() +
                      ") and is killed: changes that nobody had synced may be lost");
@@ -89,15 +91,9 @@ class MountEnd {
   }
 
   // What was there before it, or was mounted there since, is not ours.
-  [[nodiscard]] Result<bool> IsMounted() const {
-    PGS_ASSIGN(const auto found, fuse::FindMount(mount_.mountpoint));
-    return found && found->device() == mount_.device();
-  }
-
   Status CutOff() {
     const auto users = worker::FindMountUsers(mount_.mountpoint);
-    PGS_ASSIGN(const bool mounted, IsMounted());
-    if (mounted) PGS_TRY(fuse::Unmount(mount_.mountpoint, {.lazy = true, .abort_first = true}));
+    PGS_TRY(worker::RemoveMountOf(mount_.mountpoint, mount_.device()));
     if (!users.empty()) {
       options_.warning(worker::DescribeUse(users, "what was " + Mountpoint()) + ", with errors only");
     }
