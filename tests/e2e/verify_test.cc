@@ -8,13 +8,13 @@
 #include <algorithm>
 #include <cerrno>
 #include <filesystem>
-#include <fstream>
 
 #include "foundation/codec/json.h"
 #include "foundation/io/directory.h"
 #include "foundation/io/fd.h"
 #include "foundation/io/file.h"
 #include "tests/e2e/pgstrata_program.h"
+#include "tests/support/flip.h"
 
 namespace pgstrata::test {
 namespace {
@@ -30,14 +30,7 @@ class VerifyCommand : public ::testing::Test {
                directory_.path(), "--no-same-owner"});
   }
   [[nodiscard]] std::string Native(const std::string& path) const { return directory_.Path(path); }
-  void Flip(const std::string& path, uint64_t offset) const {
-    std::fstream file(Native(path), std::ios::in | std::ios::out | std::ios::binary);
-    ASSERT_TRUE(file.is_open()) << path;
-    file.seekg(static_cast<std::streamoff>(offset));
-    const char before = static_cast<char>(file.get());
-    file.seekp(static_cast<std::streamoff>(offset));
-    file.put(static_cast<char>(before ^ 0x10));
-  }
+  void Flip(const std::string& path, uint64_t offset) const { FlipByte(Native(path), offset); }
   // `verify --json`, which ends with `status`.
   [[nodiscard]] codec::Json Verified(const std::string& source, int status) const {
     const auto run = program_.Run({"verify", "--json", source});

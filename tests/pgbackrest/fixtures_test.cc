@@ -18,6 +18,7 @@
 #include "foundation/io/directory.h"
 #include "foundation/io/file.h"
 #include "foundation/io/process.h"
+#include "tests/support/flip.h"
 #include "tests/support/scratch_directory.h"
 
 namespace pgstrata::pgbackrest {
@@ -53,14 +54,7 @@ class Fixture {
     return image ? *std::move(image) : nullptr;
   }
   // Changes one byte of a file.
-  void Flip(const std::string& path, uint64_t offset) const {
-    std::fstream file(Native(path), std::ios::in | std::ios::out | std::ios::binary);
-    ASSERT_TRUE(file.is_open()) << path;
-    file.seekg(static_cast<std::streamoff>(offset));
-    const char before = static_cast<char>(file.get());
-    file.seekp(static_cast<std::streamoff>(offset));
-    file.put(static_cast<char>(before ^ 0x10));
-  }
+  void Flip(const std::string& path, uint64_t offset) const { test::FlipByte(Native(path), offset); }
 
  private:
   const std::string name_;

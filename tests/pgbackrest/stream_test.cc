@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <fstream>
 
 #include "catalog/pgbackrest/repository.h"
 #include "catalog/pgbackrest/verify.h"
@@ -12,6 +11,7 @@
 #include "foundation/io/file.h"
 #include "postgres/pgdata/page.h"
 #include "tests/pgbackrest/repository_writer.h"
+#include "tests/support/flip.h"
 #include "tests/support/scratch_directory.h"
 
 namespace pgstrata::pgbackrest {
@@ -64,13 +64,7 @@ class StreamTest : public ::testing::Test {
     image_ = *std::move(image);
     file_ = *image_->Open(kPath);
   }
-  void Flip(uint64_t offset) const {
-    std::fstream file(stored_, std::ios::in | std::ios::out | std::ios::binary);
-    file.seekg(static_cast<std::streamoff>(offset));
-    const char before = static_cast<char>(file.get());
-    file.seekp(static_cast<std::streamoff>(offset));
-    file.put(static_cast<char>(before ^ 1));
-  }
+  void Flip(uint64_t offset) const { test::FlipByte(stored_, offset, 1); }
   [[nodiscard]] std::string Read(size_t page) const {
     std::string bytes(pgdata::kPageSize, '?');
     const auto read = file_->ReadAt(page * bytes.size(), std::as_writable_bytes(std::span(bytes)));
